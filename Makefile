@@ -1,0 +1,39 @@
+# Every target makes what it needs: a bare clone, python3 >= 3.11 and make are enough.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint bench clean
+
+help: ## what can be made here
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "ringscope needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up $(VENV) (once, about a minute)"
+	@if command -v uv >/dev/null 2>&1 && uv venv -q --allow-existing --python $(PYTHON) $(VENV) \
+	  && uv pip install -q --python $(BIN)/python --require-hashes -r requirements.txt \
+	  && uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; then :; else \
+	  $(PYTHON) -m venv $(VENV) \
+	  && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt \
+	  && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; fi
+	@touch $@
+
+demo: $(READY) ## the main job, on real input when ../shared is there
+	@$(BIN)/python -m ringscope.demo
+
+test: $(READY) ## the whole test suite
+	@$(BIN)/python -m pytest -n auto
+
+lint: $(READY) ## ruff and strict types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: $(READY) ## figures beside a peer, measured now
+	@$(BIN)/python -m bench
+
+clean: ## forget the environment and every cache
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,122 @@
+"""The ``ringscope`` command: finds the verb, runs it, prints its result, turns errors into one line.
+
+Verbs are listed in :data:`VERBS`; each lives in a module of its own under :mod:`ringscope.verbs`, imported when called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from ringscope import __version__
+from ringscope.errors import EXIT_INPUT, InputError, RingscopeError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from ringscope.verbs import Result
+
+VERBS: dict[str, str] = {
+    "explain": "read a capture of a real machine and say what its queues do",
+    "parts": "print the reference: devices, MQD and HQD registers, packets",
+}
+
+LOG_LEVELS = ("error", "warning", "info", "debug")
+EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 usage or input error, 3 evidence insufficient"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}; try: {self.prog} --help", file=sys.stderr)
+        raise SystemExit(EXIT_INPUT)
+
+
+def _top_parser() -> _Parser:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {name:<{width}}  {what}" for name, what in VERBS.items())
+    parser = _Parser(
+        prog="ringscope",
+        usage="ringscope VERB [OPTIONS]",
+        description="Shows, rehearses and proves what AMD GPU compute queues do, from hipStream_t to the HQD slot.",
+        epilog=f"verbs:\n{verbs}\n\nringscope VERB --help says more of one verb.\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"ringscope {__version__}")
+    parser.add_argument("verb", nargs="?", help=argparse.SUPPRESS)
+    return parser
+
+
+def _verb_parser(name: str, module: ModuleType) -> _Parser:
+    parser = _Parser(
+        prog=f"ringscope {name}",
+        description=(module.__doc__ or "").strip(),
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.arguments(parser)
+    common = parser.add_argument_group("common options")
+    common.add_argument("--json", action="store_true", help="print the result as JSON")
+    common.add_argument("--output", "-o", type=Path, metavar="FILE", help="write the result to FILE instead")
+    common.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="default: %(default)s")
+    return parser
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    from ringscope.report.files import write_aside
+
+    write_aside(output, text.encode())
+
+
+def _render(result: Result, args: argparse.Namespace) -> str:
+    if args.json:
+        import json
+
+        return json.dumps(result.data, indent=1) + "\n"
+    from ringscope.report.terminal import Terminal
+
+    text = result.text(Terminal() if args.output else Terminal.of(sys.stdout))
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
+def _run(name: str, rest: list[str]) -> int:
+    import importlib
+    import logging
+
+    module = importlib.import_module(f"ringscope.verbs.{name}")
+    args = _verb_parser(name, module).parse_args(rest)
+    logging.basicConfig(level=args.log_level.upper(), format="ringscope: %(message)s", stream=sys.stderr)
+    result: Result = module.run(args)
+    _write(_render(result, args), args.output)
+    return result.exit_code
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line ``argv`` (default: the process's own) and return the exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0].startswith("-"):
+        parser = _top_parser()
+        parser.parse_args(words)
+        parser.print_help()
+        return EXIT_INPUT if not words else 0
+    name = words[0]
+    try:
+        if name not in VERBS:
+            raise InputError(f"no verb {name!r}", todo=f"the verbs are {', '.join(VERBS)}")
+        return _run(name, words[1:])
+    except RingscopeError as error:
+        print(f"ringscope: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader went away (``| head``): not an error of ours, and nothing more can be printed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("ringscope: interrupted", file=sys.stderr)
+        return 130

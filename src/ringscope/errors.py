@@ -1,0 +1,42 @@
+"""What went wrong, in one line that says what, where and what to do next.
+
+Every room raises these for bad input; only :mod:`ringscope.cli` turns them into an exit code, so that no reader and
+no model ever prints or exits. Exit codes follow the field: 0 clean, 1 findings, 2 usage or input error, 3 evidence
+insufficient.
+"""
+
+from __future__ import annotations
+
+EXIT_CLEAN = 0
+EXIT_FINDINGS = 1
+EXIT_INPUT = 2
+EXIT_INSUFFICIENT = 3
+
+
+class RingscopeError(Exception):
+    """Base of every error that a user may cause and can mend; ``str()`` of it is one clear line."""
+
+    exit_code = EXIT_INPUT
+
+
+class InputError(RingscopeError):
+    """A file, key or argument cannot be used.
+
+    Args:
+        what: what is wrong, without a full stop.
+        where: ``file``, ``file:line`` or ``file: key`` at which it is wrong; empty when it has no place.
+        todo: what the user can do next; empty when nothing helps.
+    """
+
+    def __init__(self, what: str, where: str = "", todo: str = "") -> None:
+        line = f"{where}: {what}" if where else what
+        super().__init__(f"{line}; {todo}" if todo else line)
+        self.what = what
+        self.where = where
+        self.todo = todo
+
+
+class InsufficientError(RingscopeError):
+    """The input is sound but does not hold what the question needs."""
+
+    exit_code = EXIT_INSUFFICIENT

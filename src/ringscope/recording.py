@@ -1,0 +1,97 @@
+"""What happened over time: the second half of ringscope's currency.
+
+A :class:`Recording` is a sequence of :class:`Event` records from one or several sources (a log, a trace, a virtual
+GPU, a simulation), each with the clock it was stamped by, plus counters for what is too frequent to keep one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """Where a fact was read: a file and, for text, its line (from 1; 0 when the file has no lines)."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class Clock(Enum):
+    """The clock an event was stamped by; events of different clocks are never ordered against each other."""
+
+    MONOTONIC = "monotonic"
+    BOOTTIME = "boottime"
+    REALTIME = "realtime"
+    GPU = "gpu"
+    SIMULATED = "simulated"
+    UNKNOWN = "unknown"
+
+
+class Kind(Enum):
+    """What an event is. The value is the name in JSON."""
+
+    STREAM_CREATE = "stream-create"  # attrs: stream, ring_base, priority
+    STREAM_DESTROY = "stream-destroy"  # attrs: stream
+    POOL_COUNTS = "pool-counts"  # attrs: low, normal, high, maximum
+    QUEUE_CREATE = "queue-create"  # attrs (those known): qid, gpu_id, ring_base, ring_bytes, priority, doorbell…
+    QUEUE_ACQUIRE = "queue-acquire"  # attrs: ring_base, refs, reused (0 or 1)
+    QUEUE_RELEASE = "queue-release"  # attrs: ring_base, refs
+    QUEUE_UPDATE = "queue-update"
+    QUEUE_DESTROY = "queue-destroy"
+    QUEUE_MAP = "queue-map"  # attrs: qid, pipe, queue, doorbell, pasid
+    QUEUE_EVICT = "queue-evict"
+    QUEUE_RESTORE = "queue-restore"
+    CU_MASK = "cu-mask"
+    RUNLIST = "runlist"  # a runlist was sent
+    DISPATCH = "dispatch"  # attrs: queue, begin, end, kernel, grid, workgroup
+    COPY = "copy"
+    API = "api"  # a HIP or HSA call; attrs: name, duration_ns
+    OVERSUBSCRIBED = "over-subscribed"  # attrs: limit
+    HANG = "hang"
+    RESET = "reset"
+    FAULT = "fault"
+    KERNEL_MESSAGE = "kernel-message"
+
+
+Value = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    ``time_ns`` is in ``clock``'s nanoseconds; ``pid`` is None when the source does not name a process. Attribute
+    names are those listed at :class:`Kind`; addresses are ints.
+    """
+
+    time_ns: int
+    kind: Kind
+    attrs: Mapping[str, Value]
+    source: Source
+    clock: Clock = Clock.UNKNOWN
+    pid: int | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Events in the order of their source, and what was counted instead of kept.
+
+    ``counters`` holds totals such as ``dispatches`` or ``dispatches:0x7f3660c00000``; ``facts`` holds what the source
+    says once (``rocm``, ``gpu_max_hw_queues`` …); ``notes`` are sentences about what could not be read.
+    """
+
+    origin: str
+    events: tuple[Event, ...] = ()
+    counters: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Value] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def of(self, *kinds: Kind) -> Iterator[Event]:
+        """Events of the given kinds, in order."""
+        return (event for event in self.events if event.kind in kinds)

@@ -1,0 +1,1 @@
+"""Shows Snapshots, Recordings and answers: terminal text and JSON."""

@@ -1,0 +1,60 @@
+"""The house keeps its one-way arrows: a room imports only what architecture allows it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "src" / "ringscope"
+CURRENCY = {"snapshot", "recording"}
+EVERYONE = {"errors"}
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "parts": set(),
+    "recording": set(),
+    "snapshot": {"parts", "recording"},
+    "stack": {"parts", *CURRENCY},
+    "engine": {"parts"},
+    "scenario": {"parts", "stack", "engine", *CURRENCY},
+    "virtual": {"parts", "stack", "engine", *CURRENCY},
+    "evidence": {"parts", *CURRENCY},
+    "verdicts": {"parts", *CURRENCY},
+    "report": {"parts", "verdicts", *CURRENCY},
+    "verbs": {"parts", "stack", "engine", "scenario", "virtual", "evidence", "verdicts", "report", *CURRENCY},
+    "cli": {"verbs", "report"},
+    "demo": {"cli", "verbs"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+# Within the stack a layer knows only the one below it (and the ioctl records that cross the border).
+MODULES = sorted(SRC.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(SRC).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; write the room's name"
+            module = node.module or ""
+            names = [f"{module}.{alias.name}" for alias in node.names] if module == "ringscope" else [module]
+        for name in names:
+            head, _, rest = name.partition(".")
+            if head == "ringscope" and rest and rest != "__version__":
+                rooms.add(rest.split(".")[0])
+    return rooms
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SRC)))
+def test_room_imports_only_what_lies_below_it(path: Path) -> None:
+    room = room_of(path)
+    assert room in ROOMS, f"{path}: a new room; give it a place in architecture and here"
+    forbidden = imported_rooms(path) - ROOMS[room] - EVERYONE - {room}
+    assert not forbidden, f"{room} may not import {sorted(forbidden)}"

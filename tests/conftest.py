@@ -1,0 +1,18 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real captures beside the project; absent, the test says so (and fails in CI)."""
+    if not SHARED.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail("the real captures are absent: ../shared/data must lie beside the project in CI")
+        pytest.skip("the real captures are absent: put them in ../shared/data beside the project")
+    return SHARED
