@@ -1,0 +1,69 @@
+"""Joins what a Snapshot and a Recording file apart: queue, process, stream, doorbell, MQD and hardware slot.
+
+The three doors (a capture, a virtual GPU, a simulation) all yield Snapshots and Recordings; a :class:`Case` is what
+verdicts and reports are given of them, joined once. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from ringscope.join.intervals import Interval, interval
+from ringscope.join.queues import JoinedQueue, join_queues
+from ringscope.join.streams import Stream, streams_of
+from ringscope.recording import Recording
+from ringscope.snapshot import Device, Snapshot
+
+
+@dataclass(frozen=True)
+class State:
+    """One snapshot and its queues, joined."""
+
+    snapshot: Snapshot
+    queues: tuple[JoinedQueue, ...]
+
+    def on(self, device: Device) -> list[JoinedQueue]:
+        """The queues of one device."""
+        return [queue for queue in self.queues if queue.gpu_id == device.gpu_id]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything known: states in time order, recordings, and what joins them."""
+
+    states: tuple[State, ...]
+    recordings: tuple[Recording, ...] = ()
+
+    @cached_property
+    def main(self) -> State | None:
+        """The state that the report describes: the last one with queues, else the last."""
+        with_queues = [state for state in self.states if state.queues] or list(self.states)
+        return with_queues[-1] if with_queues else None
+
+    @cached_property
+    def intervals(self) -> tuple[Interval, ...]:
+        """HIQ accounts between neighbouring snapshots, for each device that had a queue or whose HIQ moved."""
+        found = []
+        for before, after in zip(self.states, self.states[1:], strict=False):
+            for device in after.snapshot.devices:
+                earlier = before.snapshot.device(device.gpu_id)
+                if earlier is None:
+                    continue
+                account = interval(
+                    (before.snapshot.label, earlier, before.on(earlier)),
+                    (after.snapshot.label, device, after.on(device)),
+                )
+                if account is not None and (account.dwords or account.created or account.destroyed):
+                    found.append(account)
+        return tuple(found)
+
+    @cached_property
+    def streams(self) -> tuple[Stream, ...]:
+        """Streams that the recordings name, with the queue each maps to in the main state."""
+        return streams_of(self.recordings, self.main.queues if self.main else ())
+
+
+def case_of(snapshots: tuple[Snapshot, ...], recordings: tuple[Recording, ...] = ()) -> Case:
+    """Join snapshots (in time order) and recordings."""
+    return Case(tuple(State(snapshot, join_queues(snapshot)) for snapshot in snapshots), recordings)
