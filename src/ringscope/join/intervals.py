@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ringscope.join.queues import JoinedQueue, write_pointer_of
+from ringscope.recording import Source
 from ringscope.snapshot import Device
 
 UNMAP_QUEUES_DWORDS = 6
@@ -59,6 +60,7 @@ class Interval:
     created: int
     destroyed: int
     steps: tuple[Step, ...]
+    sources: tuple[Source, ...] = ()
 
     @property
     def dwords(self) -> int:
@@ -194,7 +196,8 @@ def interval(
         if sum(step.dwords for step in tried) == end - start:
             steps = tried
             break
-    return Interval(after[1].gpu_id, before[0], after[0], start, end, len(created), len(gone), steps)
+    read_at = (before[1].hiqs[0].source, after[1].hiqs[0].source)
+    return Interval(after[1].gpu_id, before[0], after[0], start, end, len(created), len(gone), steps, read_at)
 
 
 def _identity(queue: JoinedQueue) -> tuple[int, int | None, int | None]:

@@ -90,7 +90,7 @@ class JoinedQueue:
     """One KFD queue with everything that the snapshot shows of it.
 
     Values that a mapped queue changes (read and write pointer, VMID) come from the live slot when there is one, and
-    from the saved MQD otherwise; :attr:`live` says which. ``name`` is what people call it: ``HIP #2`` (counted from 1 in
+    from the saved MQD otherwise; :attr:`live` says which. ``name`` is what people call it: ``HIP #2`` (from 1 in
     order of creation), ``ROCr internal``, ``SDMA #1``.
     """
 

@@ -1,0 +1,386 @@
+"""``ringscope explain``: what a capture shows, as text for a terminal and as JSON.
+
+The order is the reader's: the machine, who holds which queue, what the streams share, the answers, and only then
+what changed between snapshots and what could not be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ringscope.join import Case, State
+from ringscope.join.intervals import Interval
+from ringscope.join.queues import AQL_PACKET_DWORDS, JoinedQueue, PipePriority
+from ringscope.join.streams import HSA_PRIORITY, Stream
+from ringscope.report.terminal import Terminal, columns
+from ringscope.snapshot import Device
+from ringscope.verdicts.answer import Answer, Verdict
+from ringscope.verdicts.runlists import words
+
+SCHEMA = "ringscope.explain/1"
+
+
+def size(number: int | None) -> str:
+    """Bytes in the unit that divides them."""
+    if number is None:
+        return "?"
+    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if number >= factor and number % factor == 0:
+            return f"{number // factor} {unit}"
+    return f"{number} B"
+
+
+def _hex(number: int | None) -> str | None:
+    return None if number is None else f"{number:#x}"
+
+
+def _queue_data(queue: JoinedQueue) -> dict[str, Any]:
+    return {
+        "name": queue.name,
+        "gpu_id": queue.gpu_id,
+        "type": queue.queue.type.value,
+        "qid": queue.queue.qid,
+        "ring_base": _hex(queue.ring_base),
+        "ring_bytes": queue.ring_bytes,
+        "doorbell_index": queue.doorbell_index,
+        "doorbell_id": queue.doorbell_id,
+        "pipe_priority": queue.pipe_priority,
+        "queue_priority": queue.queue_priority,
+        "vmid": queue.vmid,
+        "live": queue.live,
+        "read_pointer_dwords": queue.read_pointer,
+        "write_pointer_dwords": queue.write_pointer,
+        "mqd_copies": len(queue.queue.mqds),
+        "hqds": [
+            {"xcc": slot.hqd.xcc, "pipe": slot.hqd.pipe, "queue": slot.hqd.queue, "at": str(slot.hqd.source)}
+            for slot in queue.slots
+        ],
+        "saved_differs": [
+            {"xcc": diff.xcc, "register": diff.register, "saved": diff.saved, "live": diff.live}
+            for diff in queue.differences
+        ],
+        "at": str(queue.queue.source),
+    }
+
+
+def _processes(queues: Sequence[JoinedQueue]) -> dict[int, list[JoinedQueue]]:
+    grouped: dict[int, list[JoinedQueue]] = {}
+    for queue in queues:
+        grouped.setdefault(queue.pid, []).append(queue)
+    return grouped
+
+
+def _busy(device: Device) -> int:
+    """Occupied slots per XCC, on the fullest one."""
+    busy: dict[int, int] = {}
+    for hqd in device.hqds:
+        busy[hqd.xcc] = busy.get(hqd.xcc, 0) + hqd.active
+    return max(busy.values(), default=0)
+
+
+def data(case: Case, answers: Sequence[Answer], unread: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The whole result in JSON types; addresses are hex strings, everything else that counts is a number."""
+    main = case.main
+    return {
+        "schema": SCHEMA,
+        "snapshot": main.snapshot.label if main else None,
+        "devices": [
+            {
+                "node": device.node,
+                "gpu_id": device.gpu_id,
+                "generation": device.generation.value if device.generation else None,
+                "xccs": device.xccs,
+                "hqd_slots_per_xcc": device.slots_per_xcc,
+                "hqds_active": sum(hqd.active for hqd in device.hqds),
+                "at": str(device.source),
+            }
+            for device in (main.snapshot.devices if main else ())
+        ],
+        "processes": [
+            {"pid": pid, "queues": [_queue_data(queue) for queue in queues]}
+            for pid, queues in _processes(main.queues if main else ()).items()
+        ],
+        "streams": [
+            {
+                "stream": _hex(stream.stream),
+                "priority": stream.priority,
+                "ring_base": _hex(stream.ring_base),
+                "pid": stream.pid,
+                "queue": stream.queue.name if stream.queue else None,
+                "at": str(stream.source),
+            }
+            for stream in case.streams
+        ],
+        "snapshots": [
+            {
+                "label": state.snapshot.label,
+                "processes": len(state.snapshot.processes),
+                "queues": len(state.queues),
+                "hqds_active": sum(hqd.active for device in state.snapshot.devices for hqd in device.hqds),
+                "notes": list(state.snapshot.notes),
+            }
+            for state in case.states
+        ],
+        "intervals": [
+            {
+                "gpu_id": account.gpu_id,
+                "from": account.before,
+                "to": account.after,
+                "hiq_dwords": account.dwords,
+                "explained": account.explained,
+                "created": account.created,
+                "destroyed": account.destroyed,
+                "steps": [
+                    {"what": step.what, "count": step.count, "dwords": step.dwords, "seen": step.seen}
+                    for step in account.steps
+                ],
+            }
+            for account in case.intervals
+        ],
+        "answers": [answer_data(answer) for answer in answers],
+        "recordings": [
+            {"origin": recording.origin, "facts": dict(recording.facts), "counters": dict(recording.counters)}
+            for recording in case.recordings
+        ],
+        "unread": [{"path": path, "why": why} for path, why in unread],
+    }
+
+
+def answer_data(answer: Answer) -> dict[str, Any]:
+    """One answer in JSON types."""
+    return {
+        "id": answer.id,
+        "question": answer.question,
+        "answer": answer.verdict.value,
+        "summary": answer.summary,
+        "finding": answer.finding,
+        "because": [{"text": item.text, "at": [str(source) for source in item.at]} for item in answer.because],
+        "missing": [{"what": item.what, "how": item.how} for item in answer.missing],
+        "overturned_by": answer.overturned_by,
+        "rests_on": answer.rests_on,
+        "todo": answer.todo,
+    }
+
+
+def text(
+    case: Case, answers: Sequence[Answer], unread: Sequence[tuple[str, str]], terminal: Terminal, verbose: bool = False
+) -> str:
+    """The same for people: the machine, the queues, the streams, the answers."""
+    lines: list[str] = []
+    if case.main is not None:
+        lines += _machine(case, case.main, terminal)
+        for pid, queues in _processes(case.main.queues).items():
+            lines += ["", *_process(pid, queues, case.streams, terminal)]
+        if not case.main.queues:
+            lines += ["", "  No process holds a queue."]
+    lines += _streams(case, terminal)
+    if len(case.states) > 1:
+        lines += ["", *_changes(case, terminal)]
+    lines += ["", *_answers(answers, terminal, verbose)]
+    lines += _notes(case, unread, verbose, terminal)
+    return "\n".join(lines).strip("\n")
+
+
+def _machine(case: Case, main: State, terminal: Terminal) -> list[str]:
+    used = {queue.gpu_id for queue in main.queues}
+    lines = []
+    for device in main.snapshot.devices:
+        if used and device.gpu_id not in used:
+            continue
+        shape = [f"gpu {device.gpu_id:x}"]
+        if device.node is not None:
+            shape[0] += f" (node {device.node})"
+        if device.generation:
+            shape.append(f"MQD {device.generation.value}")
+        if device.xccs:
+            shape.append(f"{device.xccs} XCC")
+            shape.append(f"{_busy(device)} of {device.slots_per_xcc} slots busy on each")
+        if any(hiq.active for hiq in device.hiqs):
+            shape.append("HWS (CPSCH): its HIQ is active")
+        lines.append(terminal.bold(" · ".join(shape)))
+    rest = [device for device in main.snapshot.devices if used and device.gpu_id not in used]
+    if rest:
+        busy = sum(hqd.active for device in rest for hqd in device.hqds)
+        lines.append(terminal.dim(f"and {len(rest)} more devices without a process: {busy} active slots"))
+    if len(case.states) > 1:
+        labels = " → ".join(
+            terminal.bold(state.snapshot.label) if state is main else state.snapshot.label for state in case.states
+        )
+        lines.append(f"{len(case.states)} snapshots in time order: {labels}")
+    return lines
+
+
+def _process(pid: int, queues: list[JoinedQueue], streams: Sequence[Stream], terminal: Terminal) -> list[str]:
+    copies = sum(len(queue.queue.mqds) for queue in queues)
+    plural = "s" if len(queues) != 1 else ""
+    lead = f"  Process {pid} holds {terminal.bold(f'{len(queues)} queue{plural}')}"
+    if copies > len(queues):
+        lead += f" (shown {copies} times in mqds: one MQD copy per XCC)"
+    lines = [lead + "."]
+    mine = [stream for stream in streams if stream.queue in queues]
+    if mine:
+        shared = {stream.queue.name for stream in mine if stream.queue}
+        lines.append(f"  {len(mine)} streams of this process share {len(shared)} of them.")
+    several = len({queue.gpu_id for queue in queues}) > 1
+    rows = []
+    for queue in queues:
+        row = [
+            queue.name,
+            f"{queue.ring_base:x}" if queue.ring_base is not None else "?",
+            size(queue.ring_bytes),
+            f"{queue.doorbell_index:#x}" if queue.doorbell_index is not None else "?",
+            _priority(queue),
+            _slot(queue),
+            _state(queue),
+        ]
+        rows.append([f"{queue.gpu_id:x}", *row] if several else row)
+    head = ["queue", "ring", "size", "doorbell", "priority", "slot", "state"]
+    table = columns(rows, head=["gpu", *head] if several else head)
+    return [*lines, "", terminal.dim(table[0]), *table[1:]]
+
+
+def _priority(queue: JoinedQueue) -> str:
+    if queue.queue_priority is None or queue.pipe_priority is None:
+        return "none" if not queue.is_compute else "?"
+    level = PipePriority(queue.pipe_priority).name if queue.pipe_priority in (0, 1, 2) else f"{queue.pipe_priority}?"
+    return f"{queue.queue_priority} → {level}"
+
+
+def _slot(queue: JoinedQueue) -> str:
+    if not queue.is_compute:
+        return "SDMA"
+    if not queue.slots:
+        return "none"
+    names = {slot.hqd.name for slot in queue.slots}
+    if len(names) == 1:
+        hqd = queue.slots[0].hqd
+        where = "every XCC" if queue.mapped == "all" and len(queue.slots) > 1 else f"XCC {hqd.xcc}"
+        return f"pipe {hqd.pipe} queue {hqd.queue} on {where}"
+    return ", ".join(f"{slot.hqd.xcc}:{slot.hqd.name}" for slot in queue.slots)
+
+
+def _state(queue: JoinedQueue) -> str:
+    read, write = queue.read_pointer, queue.write_pointer
+    if read is None or write is None:
+        return "saved" if queue.is_compute else ""
+    where = "mapped" if queue.live else "not in a slot"
+    ring_dwords = (queue.ring_bytes or 4) // 4
+    unit = AQL_PACKET_DWORDS if queue.aql else 1
+    name = "packet" if queue.aql else "dword"
+    # The read pointer register wraps with the ring, the write pointer does not.
+    waiting = (write - read) % ring_dwords // unit
+    done = write // unit
+    if waiting:
+        return f"{where}, {waiting} {name}{'s' if waiting != 1 else ''} waiting"
+    return f"{where}, idle" + (f", ran {done} {name}{'s' if done != 1 else ''}" if done else "")
+
+
+def _streams(case: Case, terminal: Terminal) -> list[str]:
+    if not case.streams:
+        return []
+    lines = []
+    by_log: dict[str, list[Stream]] = {}
+    for stream in case.streams:
+        by_log.setdefault(stream.recording, []).append(stream)
+    for origin, streams in by_log.items():
+        rings: dict[int | None, list[tuple[int, Stream]]] = {}
+        for place, stream in enumerate(streams, 1):
+            rings.setdefault(stream.ring_base, []).append((place, stream))
+        verb = "share" if len(rings) < len(streams) else "have"
+        lines += ["", f"  {origin}: {terminal.bold(f'{len(streams)} streams {verb} {len(rings)} queues')}.", ""]
+        rows = [
+            (
+                f"{ring:x}" if ring is not None else "?",
+                members[0][1].queue.name if members[0][1].queue else "-",
+                "/".join(sorted({HSA_PRIORITY.get(m.priority, "?") for _, m in members if m.priority is not None})),
+                " ".join(f"#{place}" for place, _ in members),
+            )
+            for ring, members in rings.items()
+        ]
+        table = columns(rows, head=("ring (HWq)", "queue", "priority", "streams in order of creation"))
+        lines += [terminal.dim(table[0]), *table[1:]]
+        if case.main and case.main.queues and not any(stream.queue for stream in streams):
+            lines.append("  None of these rings is in the captured MQDs: the log is of another process or run.")
+    return lines
+
+
+def _changes(case: Case, terminal: Terminal) -> list[str]:
+    lines = [terminal.dim("  between snapshots")]
+    accounts: dict[tuple[str, str], list[Interval]] = {}
+    for account in case.intervals:
+        accounts.setdefault((account.before, account.after), []).append(account)
+    rows = []
+    for before, after in zip(case.states, case.states[1:], strict=False):
+        old = {(queue.pid, queue.gpu_id, queue.ring_base) for queue in before.queues}
+        new = {(queue.pid, queue.gpu_id, queue.ring_base) for queue in after.queues}
+        made, gone = len(new - old), len(old - new)
+        what = ", ".join([*([f"{made} queues made"] if made else []), *([f"{gone} queues gone"] if gone else [])])
+        where = f"{before.snapshot.label} → {after.snapshot.label}"
+        here = accounts.get((before.snapshot.label, after.snapshot.label), [])
+        hiq = "; ".join(
+            f"HIQ of {a.gpu_id:x} moved {a.dwords} dwords = {words(a.steps) if a.exact else 'not accounted for'}"
+            for a in here
+        )
+        rows.append((where, what or "same queues", hiq or "HIQ did not move"))
+    return [*lines, *columns(rows)]
+
+
+_PAINT = {Verdict.YES: "yes", Verdict.NO: "no", Verdict.UNDECIDED: "undecided"}
+
+
+def _answers(answers: Sequence[Answer], terminal: Terminal, verbose: bool) -> list[str]:
+    width = max((len(answer.question) for answer in answers), default=0)
+    lines = []
+    for answer in answers:
+        word = answer.verdict.value
+        paint = (
+            terminal.bad
+            if answer.finding
+            else terminal.unsure
+            if answer.verdict is Verdict.UNDECIDED
+            else terminal.good
+        )
+        lines.append(f"  {terminal.bold(answer.question.ljust(width))}  {paint(word.ljust(9))}  {answer.summary}")
+        pad = " " * (width + 15)
+        shown = answer.because if verbose else answer.because[:1] if answer.finding else ()
+        lines += [f"{pad}because {item.text}{_at(item.at, terminal)}" for item in shown]
+        if verbose or answer.verdict is Verdict.UNDECIDED or answer.finding:
+            lines += [f"{pad}missing {item.what}: {item.how}" for item in answer.missing]
+            lines += [f"{pad}do      {answer.todo}"] if answer.todo else []
+        if verbose:
+            lines += [f"{pad}overturned by {answer.overturned_by}"] if answer.overturned_by else []
+            lines += [f"{pad}rests on {answer.rests_on}"] if answer.rests_on else []
+    return lines
+
+
+def _at(sources: Sequence[object], terminal: Terminal) -> str:
+    if not sources:
+        return ""
+    shown = ", ".join(str(source) for source in sources[:3])
+    more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
+    return terminal.dim(f"  ({shown}{more})")
+
+
+def _notes(case: Case, unread: Sequence[tuple[str, str]], verbose: bool, terminal: Terminal) -> list[str]:
+    notes = []
+    stale = [queue for queue in (case.main.queues if case.main else ()) if queue.live and queue.differences]
+    if stale:
+        notes.append(
+            f"{len(stale)} queues' MQDs are saved copies and older than their slots: pointers and VMID come from hqds."
+        )
+    odd = [
+        f"{queue.name}: {diff.register} is {diff.saved:#x} in mqds and {diff.live:#x} in its slot on XCC {diff.xcc}"
+        for queue in stale
+        for diff in queue.differences
+        if not diff.expected
+    ]
+    notes += odd
+    notes += [note for state in case.states for note in state.snapshot.notes]
+    notes += [note for recording in case.recordings for note in recording.notes]
+    if unread and verbose:
+        notes += [f"not read: {path} ({why})" for path, why in unread]
+    elif unread:
+        notes.append(f"{len(unread)} files were not read; --verbose names them")
+    unique = list(dict.fromkeys(notes))
+    return ["", *(terminal.dim(f"  Note: {note}") for note in unique)] if unique else []

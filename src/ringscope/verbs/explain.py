@@ -1,0 +1,50 @@
+"""Reads a capture of a real machine and says what its queues do.
+
+PATH is a file, a folder or a tarball with debugfs (mqds, hqds, rls), sysfs, logs or traces; several snapshots are put
+in order and compared. Files are known by what they hold, not by their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INSUFFICIENT
+from ringscope.evidence.collect import collect
+from ringscope.join import case_of
+from ringscope.parts.catalogue import generation_of_gfx
+from ringscope.report import explain
+from ringscope.verbs import Result
+from ringscope.verdicts import answers
+from ringscope.verdicts.answer import Verdict
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="capture: file, folder or tarball")
+    parser.add_argument(
+        "--gfx", metavar="TARGET", help="what the device is, when the capture cannot tell (90a, 1100 …)"
+    )
+    parser.add_argument("--verbose", "-v", action="store_true", help="show all evidence, file:line by file:line")
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Collect, join, answer."""
+    generation = None
+    if args.gfx:
+        generation = generation_of_gfx(args.gfx)
+    capture = collect(args.paths, generation)
+    case = case_of(capture.snapshots, capture.recordings)
+    found = answers(case)
+    unread = [(str(path), why) for path, why in capture.unread]
+    if any(answer.finding for answer in found):
+        code = EXIT_FINDINGS
+    elif all(answer.verdict is Verdict.UNDECIDED for answer in found):
+        code = EXIT_INSUFFICIENT
+    else:
+        code = EXIT_CLEAN
+    return Result(
+        explain.data(case, found, unread),
+        lambda terminal: explain.text(case, found, unread, terminal, args.verbose),
+        code,
+    )
