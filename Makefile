@@ -24,7 +24,7 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 demo: $(READY) ## the main job, on real input when ../shared is there
-	@$(BIN)/python -m ringscope.demo
+	@$(BIN)/python demo.py
 
 test: $(READY) ## the whole test suite
 	@$(BIN)/python -m pytest -n auto

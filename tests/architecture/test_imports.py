@@ -23,7 +23,6 @@ ROOMS: dict[str, set[str]] = {
     "report": {"parts", "join", "verdicts", *CURRENCY},
     "verbs": {"parts", "join", "stack", "engine", "scenario", "virtual", "evidence", "verdicts", "report", *CURRENCY},
     "cli": {"verbs", "report"},
-    "demo": {"cli", "verbs"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -1,9 +1,9 @@
 """Is the device over-subscribed, and by which limit?
 
 The driver chains the runlist, so that the firmware rotates queues in time slices, as soon as one of four limits is
-passed: processes, compute queues, cooperative (GWS) queues, or processes with and without XNACK mixed (pm_calc_rlib_size
-in kfd_packet_manager.c). Queues and processes can be counted in ``mqds``, the slots in ``hqds``; the other two show
-only in the runlist itself and in the kernel's log.
+passed: processes, compute queues, cooperative (GWS) queues, or processes with and without XNACK mixed
+(pm_calc_rlib_size in kfd_packet_manager.c). Queues and processes can be counted in ``mqds``, the slots in ``hqds``; the
+other two show only in the runlist itself and in the kernel's log.
 """
 
 from __future__ import annotations

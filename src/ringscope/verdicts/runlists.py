@@ -14,8 +14,8 @@ from ringscope.verdicts.answer import Answer, Because, Missing, Verdict
 ID = "runlists-while-running"
 QUESTION = "Were runlists sent while kernels ran?"
 RESTS_ON = (
-    "execute_queues_cpsch: UNMAP_QUEUES 6 + QUERY_STATUS 7 + RUN_LIST 4 dwords per queue change; the dispatch path has no "
-    "HIQ packet"
+    "execute_queues_cpsch: UNMAP_QUEUES 6 + QUERY_STATUS 7 + RUN_LIST 4 dwords per queue change; the dispatch "
+    "path has no HIQ packet"
 )
 OVERTURNED_BY = "an interval in which the HIQ moves while no queue is created, updated, destroyed or evicted"
 _KERNELS = Missing(

@@ -1,7 +1,7 @@
 """Do streams share a queue?
 
-HIP keeps at most GPU_MAX_HW_QUEUES queues per priority and hands a further stream one that another already uses. Streams
-of one queue run one after the other: their packets carry the barrier bit.
+HIP keeps at most GPU_MAX_HW_QUEUES queues per priority and hands a further stream one that another already uses.
+Streams of one queue run one after the other: their packets carry the barrier bit.
 """
 
 from __future__ import annotations

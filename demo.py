@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ringscope.cli import main
 
-CAPTURES = Path(__file__).parents[3] / "shared" / "data" / "mi308x"
+CAPTURES = Path(__file__).parents[1] / "shared" / "data" / "mi308x"
 
 
 def show(*words: str) -> int:
