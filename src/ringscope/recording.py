@@ -36,7 +36,9 @@ class Clock(Enum):
 class Kind(Enum):
     """What an event is. The value is the name in JSON."""
 
-    STREAM_CREATE = "stream-create"  # attrs: stream, ring_base, priority
+    # A queue is named by ring_base, or by hsa_queue where the source does not say its ring (logs before ROCm 6.2).
+    # A priority is the HSA code 0 low, 1 normal, 2 high in a runtime's log, and KFD's 0..15 in a kernel's.
+    STREAM_CREATE = "stream-create"  # attrs: stream, ring_base, priority, duration_ns
     STREAM_DESTROY = "stream-destroy"  # attrs: stream
     POOL_COUNTS = "pool-counts"  # attrs: low, normal, high, maximum
     QUEUE_CREATE = "queue-create"  # attrs (those known): qid, gpu_id, ring_base, ring_bytes, priority, doorbell…
@@ -47,7 +49,7 @@ class Kind(Enum):
     QUEUE_MAP = "queue-map"  # attrs: qid, pipe, queue, doorbell, pasid
     QUEUE_EVICT = "queue-evict"
     QUEUE_RESTORE = "queue-restore"
-    CU_MASK = "cu-mask"
+    CU_MASK = "cu-mask"  # attrs: ring_base, mask (hexadecimal text)
     RUNLIST = "runlist"  # a runlist was sent
     DISPATCH = "dispatch"  # attrs: queue, begin, end, kernel, grid, workgroup
     COPY = "copy"

@@ -1,0 +1,475 @@
+"""AMD_LOG_LEVEL logs: which stream was given which hardware queue, and how much was sent to each.
+
+HIP's runtime (CLR) writes one stamped line an event to stderr, between whatever the program itself prints::
+
+    :3:rocdevice.cpp  :3048: 6306223714 us: [pid:85406 tid: 0x7f36] Created SWq=0x7f36633ca000 to map on HWq=0x7f3660c00000 …
+
+``HWq`` is the ring's address, the same as ``cp_hqd_pq_base`` in a debugfs dump: the join between a stream and a
+hardware slot. Three dialects are read: before 2024 (ROCm 6.1 and older: ``created hardware queue``, which names a
+queue by its ``hsa_queue_t`` and never says its ring), ROCm 6.2 to 7.0 (``Created SWq``), and later ROCm
+(``Selected queue (mode=…)``, ``Reusing preferred queue``). Level 3 says all of it but the packets, which are written
+at level 4 (level 5 in later ROCm) and counted per ring instead of kept.
+
+Wording and meaning after ROCm/clr ``rocdevice.cpp``, ``rocvirtual.cpp``, ``hip_stream.cpp``, ``utils/debug.cpp`` at
+tags rocm-5.6.0 to 6.2.2 and ROCm/rocm-systems ``projects/clr`` at 01280b9d.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ringscope.errors import InputError
+from ringscope.evidence.lines import BLOCK_BYTES, Blocks, Readable, opened
+from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
+
+# Queue events of a kind are kept up to this many and counted beyond: later ROCm can acquire a queue at every launch.
+KEPT_PER_KIND = 1 << 16
+# Threads, rings and different call durations remembered at once; a log of a real program stays far below.
+REMEMBERED = 1 << 16
+
+# The process and thread stand in the line before ROCm 6.2 always, later from level 4 on.
+_PREFIX = re.compile(
+    rb":\d:[\w.+-]+ *:\d+ *: *(?P<us>\d+)d? us: "
+    rb"(?:(?P<old_pid>\d+) *: \[tid: ?(?:0x)?(?P<old_tid>\w+)\]|\[pid: *(?P<pid>\d+) +tid: *(?:0x)? *(?P<tid>\w+)\])?"
+)
+_STAMP = re.compile(rb" us: ")
+_LAUNCH = re.compile(rb"Kernel: Returned (\w+) :(?: : duration: (\d+) us)?")
+_PACKET = re.compile(rb"HWq=(0x[0-9a-f]+),[^\n(]{0,80}?(Dispatch|Barrier)")
+
+# What HIP's priorities are called is also their order: -1 goes to the HIGH pool, 1 to LOW (hip_stream.cpp).
+_HIGH, _LOW = -1, 1
+
+
+@dataclass
+class _Call:
+    """A stream creation that has begun and not yet returned."""
+
+    begin_ns: int
+    priority: int = 0
+    queue: dict[str, Value] = field(default_factory=dict)
+    overlapped: bool = False
+
+
+@dataclass
+class _Thread:
+    """What must be remembered of a thread between its lines."""
+
+    call: _Call | None = None
+    pool_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The stamp of a message."""
+
+    time_ns: int
+    pid: int | None
+    thread: tuple[int | None, bytes | None]
+    number: int
+
+
+class Durations:
+    """First, smallest, median and largest of many durations, in bounded memory.
+
+    The median is exact while no more than :data:`REMEMBERED` different values occur, and is left out beyond.
+    """
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self._seen: Counter[int] = Counter()
+        self._low: int | None = None
+        self._high: int | None = None
+
+    def add(self, values: list[int]) -> None:
+        """Adds durations in their order."""
+        if not values:
+            return
+        if self.first is None:
+            self.first = values[0]
+        low, high = min(values), max(values)
+        self._low = low if self._low is None else min(low, self._low)
+        self._high = high if self._high is None else max(high, self._high)
+        if len(self._seen) <= REMEMBERED:
+            self._seen.update(values)
+
+    def facts(self, name: str, unit_ns: int) -> Iterator[tuple[str, int]]:
+        """``<name>_first_ns``, ``_min_ns``, ``_median_ns``, ``_max_ns``; nothing when there was no duration."""
+        if self.first is None or self._low is None or self._high is None:
+            return
+        yield f"{name}_first_ns", self.first * unit_ns
+        yield f"{name}_min_ns", self._low * unit_ns
+        if len(self._seen) <= REMEMBERED:
+            yield f"{name}_median_ns", self._median() * unit_ns
+        yield f"{name}_max_ns", self._high * unit_ns
+
+    def _median(self) -> int:
+        """The lower median: a value that occurred."""
+        before = 0
+        half = (self._seen.total() + 1) // 2
+        for value in sorted(self._seen):
+            before += self._seen[value]
+            if before >= half:
+                return value
+        raise AssertionError("a median of nothing")
+
+
+class _Log:
+    """The state of one reading."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.events: list[Event] = []
+        self.facts: dict[str, Value] = {}
+        self.kinds: Counter[Kind] = Counter()
+        self.threads: dict[tuple[int | None, bytes | None], _Thread] = {}
+        self.pids: set[int] = set()
+        # Whether queues are named by ring address (since 2024-01) or by hsa_queue_t; the case of a word tells.
+        self.by_ring = True
+        self.old_dialect = False
+        self.overlaps = 0
+        self.stamped = 0
+        self.launches = 0
+        self.launch_errors = 0
+        self.launch_us = Durations()
+        self.create_us = Durations()
+        self.packets: dict[bytes, Counter[bytes]] = {}
+        self.packet_times: dict[bytes, tuple[int | None, int | None]] = {}
+        self.rings_left_out = False
+
+    # --- what a block holds -------------------------------------------------------------------------------------
+
+    def block(self, first_line: int, data: bytes) -> None:
+        """Reads whole lines."""
+        stamped = data.count(b" us: ")
+        if not stamped:
+            return
+        self.stamped += stamped
+        if "first_time_ns" not in self.facts and (first := _PREFIX.search(data)):
+            self.facts["first_time_ns"] = int(first["us"]) * 1000
+        last = self._time_before(data, len(data))
+        if last is not None:
+            self.facts["last_time_ns"] = last
+        self._launches(data)
+        self._packets(data)
+        number, counted = first_line, 0
+        for start in self._interesting(data):
+            end = data.find(b"\n", start)
+            number += data.count(b"\n", counted, start)
+            counted = start
+            self._line(data[start : end if end >= 0 else len(data)], number)
+
+    @staticmethod
+    def _interesting(data: bytes) -> list[int]:
+        """Where the lines begin that hold a word of :data:`_RULES`, in order."""
+        starts = {data.rfind(b"\n", 0, hit.start()) + 1 for word in _WORDS for hit in word.finditer(data)}
+        return sorted(starts)
+
+    def _launches(self, data: bytes) -> None:
+        launches = _LAUNCH.findall(data)
+        self.launches += len(launches)
+        self.launch_errors += sum(error != b"hipSuccess" for error, _ in launches)
+        self.launch_us.add([int(duration) for _, duration in launches if duration])
+
+    def _packets(self, data: bytes) -> None:
+        packets = Counter(_PACKET.findall(data))
+        for (ring, what), count in packets.items():
+            if ring not in self.packets:
+                if len(self.packets) >= REMEMBERED:
+                    self.rings_left_out = True
+                    continue
+                self.packets[ring] = Counter()
+            self.packets[ring][what] += count
+        for ring in {ring for ring, _ in packets if ring in self.packets}:
+            word = b"HWq=" + ring + b","
+            first, _ = self.packet_times.get(ring, (None, None))
+            if first is None:
+                first = self._time_before(data, data.find(word))
+            self.packet_times[ring] = (first, self._time_before(data, data.rfind(word)))
+
+    @staticmethod
+    def _time_before(data: bytes, position: int) -> int | None:
+        """The stamp of the message that holds ``position``."""
+        stamp = data.rfind(b" us: ", 0, position)
+        start = data.rfind(b"\n", 0, max(stamp, 0)) + 1
+        found = list(_PREFIX.finditer(data, start, min(position, stamp + len(b" us: ")))) if stamp >= 0 else []
+        return int(found[-1]["us"]) * 1000 if found else None
+
+    # --- what a line says ---------------------------------------------------------------------------------------
+
+    def _line(self, line: bytes, number: int) -> None:
+        # Two threads may tear each other's newline, and a program may print without one: a line can hold several
+        # messages, and a message begins anywhere.
+        stamps = list(_PREFIX.finditer(line))
+        for stamp, following in zip(stamps, [*stamps[1:], None], strict=True):
+            text = line[stamp.end() : following.start() if following else len(line)]
+            for word, pattern, rule in _RULES:
+                if word in text and (found := pattern.search(text)):
+                    pid = stamp["pid"] or stamp["old_pid"]
+                    if pid is not None and len(self.pids) < REMEMBERED:
+                        self.pids.add(int(pid))
+                    thread = (None if pid is None else int(pid), stamp["tid"] or stamp["old_tid"])
+                    rule(self, found, _Line(int(stamp["us"]) * 1000, thread[0], thread, number))
+                    break
+
+    def _emit(self, kind: Kind, line: _Line, attrs: dict[str, Value]) -> None:
+        self.kinds[kind] += 1
+        if self.kinds[kind] <= KEPT_PER_KIND:
+            source = Source(self.name, line.number)
+            self.events.append(Event(line.time_ns, kind, attrs, source, Clock.MONOTONIC, line.pid))
+
+    def _thread(self, line: _Line) -> _Thread:
+        thread = self.threads.pop(line.thread, None) or _Thread()
+        if len(self.threads) >= REMEMBERED:
+            del self.threads[next(iter(self.threads))]
+        self.threads[line.thread] = thread
+        return thread
+
+    def _queue(self, pointer: bytes) -> dict[str, Value]:
+        return {"ring_base" if self.by_ring else "hsa_queue": int(pointer, 16)}
+
+    def _given(self, line: _Line, queue: dict[str, Value]) -> None:
+        """The queue is what an open stream creation of this thread was given."""
+        call = self._thread(line).call
+        if call is not None:
+            call.queue = queue
+
+    def _dialect(self, letter: bytes) -> None:
+        # "Number", "Created", "Selected" are written with a capital since the commit that also prints ring
+        # addresses (ROCm/clr 0567c3b72, 2024-01-31; first release ROCm 6.2).
+        self.by_ring = letter.isupper()
+        self.old_dialect |= not self.by_ring
+
+    # --- one rule a message -------------------------------------------------------------------------------------
+
+    def pool_counts(self, found: re.Match[bytes], line: _Line) -> None:
+        self._dialect(found[1])
+        attrs: dict[str, Value] = {"low": int(found[2]), "normal": int(found[3]), "high": int(found[4])}
+        if found[5]:
+            attrs["maximum"] = self.facts["gpu_max_hw_queues"] = int(found[5])
+        self._thread(line).pool_ns = line.time_ns
+        self._emit(Kind.POOL_COUNTS, line, attrs)
+
+    def created(self, found: re.Match[bytes], line: _Line) -> None:
+        self._create(found, line, {"ring_base": int(found["ring"], 16), "hsa_queue": int(found["queue"], 16)})
+
+    def created_old(self, found: re.Match[bytes], line: _Line) -> None:
+        self._dialect(found["letter"])
+        self._create(found, line, self._queue(found["queue"]))
+
+    def _create(self, found: re.Match[bytes], line: _Line, queue: dict[str, Value]) -> None:
+        attrs: dict[str, Value] = {**queue, "packets": int(found["packets"])}
+        if found["priority"]:
+            attrs |= {"priority": int(found["priority"]), "cooperative": int(found["cooperative"])}
+        thread = self._thread(line)
+        if thread.pool_ns is not None and thread.pool_ns <= line.time_ns:
+            attrs["duration_ns"] = line.time_ns - thread.pool_ns
+        thread.pool_ns = None
+        # A queue with a CU mask is not announced by a later "acquireQueue" in every version.
+        self._given(line, {key: queue[key] for key in ("ring_base", "hsa_queue") if key in queue})
+        self._emit(Kind.QUEUE_CREATE, line, attrs)
+
+    def acquired(self, found: re.Match[bytes], line: _Line) -> None:
+        self._acquire(line, found[1], int(found[2]), reused=0)
+
+    def selected(self, found: re.Match[bytes], line: _Line) -> None:
+        self._dialect(found[1])
+        # "with least refCount" (until 2022-11) was printed before the count was raised.
+        self._acquire(line, found[3], int(found[4]) + bool(found[2]), reused=1)
+
+    def selected_by_load(self, found: re.Match[bytes], line: _Line) -> None:
+        self.by_ring = True
+        self._acquire(line, found[1], int(found[2]), reused=1)
+
+    def _acquire(self, line: _Line, pointer: bytes, refs: int, reused: int) -> None:
+        queue = self._queue(pointer)
+        self._given(line, queue)
+        self._emit(Kind.QUEUE_ACQUIRE, line, {**queue, "refs": refs, "reused": reused})
+
+    def released(self, found: re.Match[bytes], line: _Line) -> None:
+        self._emit(Kind.QUEUE_RELEASE, line, {**self._queue(found[1]), "refs": int(found[2])})
+
+    def cu_mask(self, found: re.Match[bytes], line: _Line) -> None:
+        self._emit(Kind.CU_MASK, line, {**self._queue(found[2]), "mask": "0x" + found[1].decode()})
+
+    def deleted(self, found: re.Match[bytes], line: _Line) -> None:
+        self._emit(Kind.QUEUE_DESTROY, line, self._queue(found[1]))
+
+    def stream_create_returned(self, found: re.Match[bytes], line: _Line) -> None:
+        thread = self._thread(line)
+        call, thread.call = thread.call, None
+        if found[1] != b"hipSuccess" or not found[2]:
+            return
+        attrs: dict[str, Value] = {"stream": _handle(found[2])}
+        if call is not None:
+            attrs["priority"] = call.priority
+            if call.overlapped:
+                self.overlaps += 1
+            else:
+                attrs |= call.queue
+                if line.time_ns >= call.begin_ns:
+                    attrs["duration_ns"] = line.time_ns - call.begin_ns
+                    self.create_us.add([(line.time_ns - call.begin_ns) // 1000])
+        self._emit(Kind.STREAM_CREATE, line, attrs)
+
+    def stream_create_called(self, found: re.Match[bytes], line: _Line) -> None:
+        thread = self._thread(line)
+        # Without thread ids two creations at once cannot be told apart, so neither is given a queue. With them, an
+        # open creation is one that never returned.
+        overlapped = thread.call is not None and line.thread[1] is None
+        thread.call = _Call(line.time_ns, _priority(found[1], found[2]), overlapped=overlapped)
+
+    def stream_destroyed(self, found: re.Match[bytes], line: _Line) -> None:
+        self._emit(Kind.STREAM_DESTROY, line, {"stream": _handle(found[1])})
+
+    def hip_version(self, found: re.Match[bytes], line: _Line) -> None:
+        # The first line of a process: what an earlier one in the same file left open is over.
+        self.threads.clear()
+        self.facts["hip"] = found[1].decode()
+
+    def hip_library(self, found: re.Match[bytes], line: _Line) -> None:
+        self.facts["rocm"] = found[1].decode()
+
+    def gfx(self, found: re.Match[bytes], line: _Line) -> None:
+        # Written in hexadecimal by convention: 9/0/10 is gfx90a.
+        self.facts["gfx"] = f"gfx{int(found[1])}{int(found[2]):x}{int(found[3]):x}"
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def recording(self, blocks: Blocks) -> Recording:
+        """Everything read so far."""
+        counters = {"lines": blocks.lines, "stamped_lines": self.stamped}
+        if self.launches:
+            counters |= {"launches": self.launches, "launch_errors": self.launch_errors}
+        for what, name in ((b"Dispatch", "dispatches"), (b"Barrier", "barriers")):
+            per_ring = {f"{name}:{ring.decode()}": counts[what] for ring, counts in self.packets.items() if counts[what]}
+            if per_ring:
+                counters |= {name: sum(per_ring.values()), **per_ring}
+        facts = dict(self.facts)
+        for ring, (first, last) in self.packet_times.items():
+            if first is not None and last is not None:
+                facts |= {f"first_packet_ns:{ring.decode()}": first, f"last_packet_ns:{ring.decode()}": last}
+        facts.update(self.launch_us.facts("launch", 1000))
+        facts.update(self.create_us.facts("stream_create", 1000))
+        if len(self.pids) == 1:
+            facts["pid"] = min(self.pids)
+        return Recording(self.name, tuple(self.events), counters, facts, tuple(self._notes(blocks)))
+
+    def _notes(self, blocks: Blocks) -> Iterator[str]:
+        if blocks.note:
+            yield blocks.note
+        if len(self.pids) > 1:
+            yield f"lines of {len(self.pids)} processes are mixed in this log"
+        if self.old_dialect:
+            yield (
+                "this log is of ROCm 6.1 or older, which names a queue by its hsa_queue_t and not by its ring: "
+                "its streams cannot be joined to hardware slots"
+            )
+        if self.overlaps:
+            yield (
+                f"{self.overlaps} streams were created by several threads at once and the log names no threads: "
+                "their queues are not known; AMD_LOG_LEVEL=4 names the threads"
+            )
+        for kind, count in self.kinds.items():
+            if count > KEPT_PER_KIND:
+                yield f"{count} {kind.value} events: the first {KEPT_PER_KIND} are kept"
+        if self.rings_left_out:
+            yield f"packets of more than {REMEMBERED} rings: those of further rings are not counted"
+
+
+def _handle(text: bytes) -> int:
+    # A program with a locale has its thousands grouped, in hexadecimal too: 0x7fb,bb5,821,380.
+    return int(text.replace(b",", b""), 16)
+
+
+def _priority(name: bytes, arguments: bytes) -> int:
+    """HIP's own priority of a stream: -1 high, 0 normal, 1 low, clamped as hipStreamCreateWithPriority does."""
+    last = arguments.rpartition(b",")[2].strip()
+    if not name.endswith(b"WithPriority") or not re.fullmatch(rb"-?\d{1,9}", last):
+        return 0
+    return max(_HIGH, min(_LOW, int(last)))
+
+
+_POINTER = rb"(0x[0-9a-f]+)"
+_Rule = Callable[[_Log, re.Match[bytes], _Line], None]
+# A word by which the line is found in a block, what the message says, and what it means.
+_RULES: tuple[tuple[bytes, re.Pattern[bytes], _Rule], ...] = tuple(
+    (word, re.compile(pattern), rule)
+    for word, pattern, rule in (
+        (
+            b"hardware queue",
+            rb"([Nn])umber of allocated hardware queues with low priority: (\d+), with normal priority: (\d+), "
+            rb"with high priority: (\d+)(?:, maximum per priority is: (\d+))?",
+            _Log.pool_counts,
+        ),
+        (
+            b"Created SWq",
+            rb"Created SWq=(?P<queue>0x[0-9a-f]+) to map on HWq=(?P<ring>0x[0-9a-f]+) with size (?P<packets>\d+) "
+            rb"with priority (?P<priority>\d+), cooperative: (?P<cooperative>\d+)",
+            _Log.created,
+        ),
+        (
+            b"hardware queue",
+            rb"(?P<letter>[Cc])reated hardware queue (?P<queue>0x[0-9a-f]+) with size (?P<packets>\d+)"
+            rb"(?: with priority (?P<priority>\d+), cooperative: (?P<cooperative>\d+))?",
+            _Log.created_old,
+        ),
+        (b"refCount", rb"acquireQueue refCount: ?" + _POINTER + rb" \((\d+)\)", _Log.acquired),
+        (
+            b"refCount",
+            rb"([Ss])elected queue (with least )?refCount: ?" + _POINTER + rb" \((\d+)\)",
+            _Log.selected,
+        ),
+        (
+            b"refCount",
+            rb"(?:Selected queue \(mode=\d+\)|Reusing preferred queue): " + _POINTER + rb" refCount: (\d+)",
+            _Log.selected_by_load,
+        ),
+        (b"refCount", rb"releaseQueue refCount: ?" + _POINTER + rb" \((\d+)\)", _Log.released),
+        (b"hardware queue", rb"[Ss]etting CU mask 0x([0-9a-f]+) for hardware queue " + _POINTER, _Log.cu_mask),
+        (b"hardware queue", rb"[Dd]eleting (?:CG enabled )?hardware queue " + _POINTER, _Log.deleted),
+        (
+            b"StreamCreate",
+            rb"hip\w*StreamCreate\w*: Returned (\w+) : *(?:[\w ]+:)?(0x[0-9a-f,]+)?",
+            _Log.stream_create_returned,
+        ),
+        (b"StreamCreate", rb"(hip\w*StreamCreate\w*) \( (.*?) \)", _Log.stream_create_called),
+        (b"StreamDestroy", rb"hipStreamDestroy \( (?:[\w ]+:)?(0x[0-9a-f,]+) \)", _Log.stream_destroyed),
+        (b"HIP ", rb"HIP Version: (\d+\.\d+\.\d+)", _Log.hip_version),
+        (b"HIP ", rb"HIP Library Path: \S*/rocm-(\d[\d.]*\d)/", _Log.hip_library),
+        (b"Gfx Major", rb"Gfx Major/Minor/Stepping: (\d{1,4})/(\d{1,4})/(\d{1,4})", _Log.gfx),
+    )
+)
+_WORDS = tuple(re.compile(re.escape(word)) for word in dict.fromkeys(word for word, _, _ in _RULES))
+
+
+def read(source: Readable, name: str, block_bytes: int = BLOCK_BYTES) -> Recording:
+    """Reads an AMD_LOG_LEVEL log of any size in bounded memory.
+
+    Events: pool counts, queue create, acquire, release, CU mask and destroy, stream create and destroy; times are
+    CLOCK_MONOTONIC. Counters: ``lines``, ``stamped_lines``, ``launches``, ``launch_errors``, and from level 4 on
+    ``dispatches`` and ``barriers``, each also per ring (``dispatches:0x…``). Facts, as far as the log says them:
+    ``hip``, ``rocm``, ``gfx``, ``gpu_max_hw_queues`` (per device and priority), ``pid`` (when every queue line is
+    of one process), ``first_time_ns``, ``last_time_ns``, ``first_packet_ns:0x…``, ``last_packet_ns:0x…``, and
+    ``launch_{first,min,median,max}_ns`` and ``stream_create_{first,min,median,max}_ns``.
+
+    Args:
+        source: a path, or a binary stream read to its end.
+        name: what the file is called in events and errors.
+        block_bytes: bytes searched at once; changes speed only.
+
+    Raises:
+        InputError: no stamped line, or the file cannot be read.
+    """
+    with opened(source, name) as stream:
+        blocks = Blocks(stream, block_bytes)
+        log = _Log(name)
+        for first_line, data in blocks:
+            log.block(first_line, data)
+    if not log.stamped:
+        raise InputError(
+            "no AMD_LOG_LEVEL line in it", name, "run the program with AMD_LOG_LEVEL=3 and keep what it writes to stderr"
+        )
+    return log.recording(blocks)

@@ -1,0 +1,107 @@
+"""Whole lines of a text that may be larger than memory, a block at a time.
+
+Every reader of a growing text (logs, traces, CSV) stands on this: it searches a block of some MiB at once instead of
+splitting lines, and never holds more than two blocks. What a block boundary tears is put together again, so that the
+result does not depend on where the boundaries fell.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ringscope.errors import InputError
+
+BLOCK_BYTES = 4 << 20
+# CLR cuts a message at 4096 bytes and the kernel at 1 KiB; only a broken or hostile text has a longer line than this.
+LINE_BYTES = 4 << 20
+
+Readable = Path | BinaryIO
+
+
+@contextmanager
+def opened(source: Readable, name: str) -> Iterator[BinaryIO]:
+    """The byte stream of a path (closed afterwards) or of a stream (left open, as its owner opened it).
+
+    Raises:
+        InputError: the file cannot be opened or read; ``name`` is the place named.
+    """
+    try:
+        if isinstance(source, Path):
+            with source.open("rb", buffering=0) as stream:
+                yield stream  # type: ignore[misc]  # FileIO is a BinaryIO in all but its declared bases
+        else:
+            yield source
+    except (OSError, EOFError, io.UnsupportedOperation) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "the stream ended early"
+        raise InputError(f"cannot be read ({reason})", name) from None
+
+
+class Blocks:
+    """Iterates over ``(number of the first line, whole lines)`` of a stream; numbers count from 1.
+
+    A line longer than :data:`LINE_BYTES` is left out; ``dropped`` counts them and ``note`` says where the first was.
+
+    Args:
+        stream: read from its present position to its end.
+        size: bytes read at once, at most :data:`LINE_BYTES`.
+    """
+
+    def __init__(self, stream: BinaryIO, size: int = BLOCK_BYTES) -> None:
+        if not 0 < size <= LINE_BYTES:
+            raise ValueError(f"size {size} must be 1 to {LINE_BYTES} bytes")
+        self._stream = stream
+        self._size = size
+        self.lines = 0
+        self.dropped = 0
+        self._first_dropped = 0
+
+    @property
+    def note(self) -> str | None:
+        """A sentence about the lines left out, or None."""
+        if not self.dropped:
+            return None
+        what = "1 line is" if self.dropped == 1 else f"{self.dropped} lines are"
+        return f"{what} longer than {LINE_BYTES >> 20} MiB and left out (the first is line {self._first_dropped})"
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        carry = b""
+        dropping = False
+        while block := self._stream.read(self._size):
+            if dropping:
+                cut = block.find(b"\n")
+                if cut < 0:
+                    continue
+                block = block[cut + 1 :]
+                dropping = False
+                self.lines += 1
+            end = block.rfind(b"\n") + 1
+            if not end:
+                carry += block
+                if len(carry) > LINE_BYTES:
+                    carry = b""
+                    dropping = True
+                    self._drop()
+                continue
+            data = carry + block[:end]
+            carry = block[end:]
+            if len(data) > LINE_BYTES and (first := data.index(b"\n")) > LINE_BYTES:
+                data = data[first + 1 :]
+                self._drop()
+                self.lines += 1
+            if data:
+                yield self.lines + 1, data
+                self.lines += data.count(b"\n")
+        if dropping:
+            self.lines += 1
+        elif carry:
+            yield self.lines + 1, carry
+            self.lines += 1
+
+    def _drop(self) -> None:
+        if not self.dropped:
+            self._first_dropped = self.lines + 1
+        self.dropped += 1
