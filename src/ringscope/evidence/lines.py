@@ -15,15 +15,15 @@ from typing import BinaryIO
 
 from ringscope.errors import InputError
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
 # CLR cuts a message at 4096 bytes and the kernel at 1 KiB; only a broken or hostile text has a longer line than this.
 LINE_BYTES = 4 << 20
 
-Readable = Path | BinaryIO
+PathOrStream = Path | BinaryIO
 
 
 @contextmanager
-def opened(source: Readable, name: str) -> Iterator[BinaryIO]:
+def opened(source: PathOrStream, name: str) -> Iterator[BinaryIO]:
     """The byte stream of a path (closed afterwards) or of a stream (left open, as its owner opened it).
 
     Raises:
@@ -32,7 +32,7 @@ def opened(source: Readable, name: str) -> Iterator[BinaryIO]:
     try:
         if isinstance(source, Path):
             with source.open("rb", buffering=0) as stream:
-                yield stream  # type: ignore[misc]  # FileIO is a BinaryIO in all but its declared bases
+                yield stream
         else:
             yield source
     except (OSError, EOFError, io.UnsupportedOperation) as error:
