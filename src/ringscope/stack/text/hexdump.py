@@ -1,0 +1,65 @@
+"""The two hex dumps of amdkfd's debugfs files, formatted in bulk.
+
+``seq_hex_dump`` shows memory (MQDs, runlists) with offsets, ``seq_reg_dump`` registers with addresses; both print
+eight 32-bit words a line (T/amdkfd/kfd_mqd_manager_v9.c ``debugfs_show_mqd``, kfd_device_queue_manager.c
+``seq_reg_dump``). A machine full of queues dumps hundreds of thousands of lines, hence whole images at a time and no
+work per word.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import chain
+
+WORDS_A_LINE = 8
+LINE_CHARS = 9 * WORDS_A_LINE
+"""Characters of a line's words: eight digits and a space each."""
+
+
+def _hex_lines(data: bytes) -> list[str]:
+    """Little-endian ``data`` as lines of up to eight words in hexadecimal."""
+    words = array("I", data)
+    if sys.byteorder == "little":
+        words.byteswap()
+    digits = words.tobytes().hex(" ", 4)
+    return [digits[at : at + LINE_CHARS - 1] for at in range(0, len(digits), LINE_CHARS)]
+
+
+@cache
+def _offsets(lines: int, indent: str) -> tuple[str, ...]:
+    return tuple(f"\n{indent}{line * 4 * WORDS_A_LINE:08x}: " for line in range(lines))
+
+
+def memory(data: bytes, indent: str) -> str:
+    """``data`` (bytes, a multiple of 4) as ``seq_hex_dump`` prints it: offsets from 0, each line behind ``indent``.
+
+    The text starts with a newline and ends without one, so that dumps and titles are joined by concatenation.
+    """
+    lines = _hex_lines(data)
+    return "".join(chain.from_iterable(zip(_offsets(len(lines), indent), lines, strict=True)))
+
+
+def registers(base: int, data: bytes) -> str:
+    """Consecutive registers from byte address ``base`` on, as ``seq_reg_dump`` prints them; joined like dumps."""
+    lines = _hex_lines(data)
+    addresses = range(base, base + 4 * WORDS_A_LINE * len(lines), 4 * WORDS_A_LINE)
+    return "".join(f"\n    {address:08x}: {line}" for address, line in zip(addresses, lines, strict=True))
+
+
+def register_pairs(pairs: Iterable[tuple[int, int]]) -> str:
+    """Registers with their byte addresses, in order: a line ends after eight words and where addresses jump."""
+    return "".join(chain.from_iterable(_pairs(pairs)))
+
+
+def _pairs(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[str, ...]]:
+    left, expected = 0, -1
+    for address, value in pairs:
+        if left == 0 or address != expected:
+            yield f"\n    {address:08x}: ", f"{value:08x}"
+            left = WORDS_A_LINE
+        else:
+            yield " ", f"{value:08x}"
+        left, expected = left - 1, address + 4

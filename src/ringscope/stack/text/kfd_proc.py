@@ -1,0 +1,36 @@
+"""``/sys/class/kfd/kfd/proc``: what the driver exports of each process's queues.
+
+Three attributes a queue, printed without a newline; priority is not among them. Source: T/amdkfd/kfd_process.c
+``kfd_procfs_queue_show``.
+"""
+
+from __future__ import annotations
+
+from ringscope.snapshot import QueueType, Snapshot
+
+TYPE = {
+    QueueType.COMPUTE: 0,
+    QueueType.SDMA: 1,
+    QueueType.HIQ: 2,
+    QueueType.DIQ: 3,
+    QueueType.SDMA_XGMI: 4,
+}
+"""``enum kfd_queue_type`` (T/amdkfd/kfd_priv.h), not the numbers of the CREATE_QUEUE ioctl."""
+
+
+def kfd_proc(snapshot: Snapshot) -> dict[str, str]:
+    """File texts by path below ``/sys/class/kfd/kfd``; a queue of unknown id or size has no files.
+
+    ``pasid`` is 0 where the source did not show it: drivers that give each device its own PASID print that.
+    """
+    files = {}
+    for process in snapshot.processes:
+        files[f"proc/{process.pid}/pasid"] = f"{process.pasid or 0}\n"
+        for queue in process.queues:
+            if queue.qid is None or queue.ring_bytes is None:
+                continue
+            folder = f"proc/{process.pid}/queues/{queue.qid}"
+            files[f"{folder}/gpuid"] = f"{queue.gpu_id}"
+            files[f"{folder}/size"] = f"{queue.ring_bytes}"
+            files[f"{folder}/type"] = f"{TYPE[queue.type]}"
+    return files
