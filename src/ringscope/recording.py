@@ -36,6 +36,7 @@ class Clock(Enum):
 class Kind(Enum):
     """What an event is. The value is the name in JSON."""
 
+    # The resource of QUEUE_REFUSED: queue-id, queues, doorbell, vmid, slot, sdma, gws, memory, argument.
     # A queue is named by ring_base, or by hsa_queue where the source does not say its ring (logs before ROCm 6.2).
     # A priority is the HSA code 0 low, 1 normal, 2 high in a runtime's log, and KFD's 0..15 in a kernel's.
     STREAM_CREATE = "stream-create"  # attrs: stream, ring_base, priority, duration_ns
@@ -47,16 +48,17 @@ class Kind(Enum):
     QUEUE_UPDATE = "queue-update"
     QUEUE_DESTROY = "queue-destroy"
     QUEUE_MAP = "queue-map"  # attrs: qid, pipe, queue, doorbell, pasid
-    QUEUE_EVICT = "queue-evict"
-    QUEUE_RESTORE = "queue-restore"
+    QUEUE_REFUSED = "queue-refused"  # CREATE_QUEUE failed; attrs (those known): resource (see below), errno, gpu_id
+    QUEUE_EVICT = "queue-evict"  # attrs (those known): gpu_id, pasid, qid, reason; without a qid, a whole process's
+    QUEUE_RESTORE = "queue-restore"  # attrs: as QUEUE_EVICT
     CU_MASK = "cu-mask"  # attrs: ring_base, mask (hexadecimal text)
     RUNLIST = "runlist"  # a runlist was sent
     DISPATCH = "dispatch"  # attrs: queue, begin, end, kernel, grid, workgroup
     COPY = "copy"
     API = "api"  # a HIP or HSA call; attrs: name, duration_ns
     OVERSUBSCRIBED = "over-subscribed"  # attrs: limit
-    HANG = "hang"
-    RESET = "reset"
+    HANG = "hang"  # attrs (those known): gpu_id, doorbell, xcc, pipe, queue
+    RESET = "reset"  # attrs: scope (queue, pipe, gpu), and those of HANG
     FAULT = "fault"
     KERNEL_MESSAGE = "kernel-message"
 
