@@ -161,11 +161,10 @@ class _Log:
             counted = start
             self._line(data[start : end if end >= 0 else len(data)], number)
 
-    @staticmethod
-    def _interesting(data: bytes) -> list[int]:
+    def _interesting(self, data: bytes) -> list[int]:
         """Where the lines begin that may hold a word of :data:`_RULES`, in order."""
-        starts = {data.rfind(b"\n", 0, hit.start()) + 1 for anchor in _ANCHORS for hit in anchor.finditer(data)}
-        return sorted(starts)
+        anchors = [*_ANCHORS, *(anchor for fact, anchor in _ONCE.items() if fact not in self.facts)]
+        return sorted({data.rfind(b"\n", 0, hit.start()) + 1 for anchor in anchors for hit in anchor.finditer(data)})
 
     def _launches(self, data: bytes) -> None:
         launches = _LAUNCH.findall(data)
@@ -340,17 +339,18 @@ class _Log:
     def stream_destroyed(self, found: re.Match[bytes], line: _Line) -> None:
         self._emit(Kind.STREAM_DESTROY, line, {"stream": _handle(found[1])})
 
-    def hip_version(self, found: re.Match[bytes], line: _Line) -> None:
+    def started(self, found: re.Match[bytes], line: _Line) -> None:
         # The first line of a process: what an earlier one in the same file left open is over.
         self.threads.clear()
-        self.facts["hip"] = found[1].decode()
+        if found[1]:
+            self.facts.setdefault("hip", found[1].decode())
 
     def hip_library(self, found: re.Match[bytes], line: _Line) -> None:
-        self.facts["rocm"] = found[1].decode()
+        self.facts.setdefault("rocm", found[1].decode().rstrip("."))
 
     def gfx(self, found: re.Match[bytes], line: _Line) -> None:
         # Written in hexadecimal by convention: 9/0/10 is gfx90a.
-        self.facts["gfx"] = f"gfx{int(found[1])}{int(found[2]):x}{int(found[3]):x}"
+        self.facts.setdefault("gfx", f"gfx{int(found[1])}{int(found[2]):x}{int(found[3]):x}")
 
     # --- the end ------------------------------------------------------------------------------------------------
 
@@ -456,13 +456,19 @@ _RULES: tuple[tuple[bytes, re.Pattern[bytes], _Rule], ...] = tuple(
         ),
         (b"StreamCreate", rb"(hip%wStreamCreate%w) \( ([^()]{0,256}) \)", _Log.stream_create_called),
         (b"StreamDestroy", rb"hipStreamDestroy \( (?:[\w ]{1,32}:)?(0x[0-9a-f,]{1,24}) \)", _Log.stream_destroyed),
-        (b"HIP ", rb"HIP Version: (\d{1,9}\.\d{1,9}\.\d{1,9})", _Log.hip_version),
-        (b"HIP ", rb"HIP Library Path: [^ \n]{0,4096}/rocm-(\d[\d.]{0,16})", _Log.hip_library),
+        (
+            b"Direct Dispatch",
+            rb"(?:HIP Version: (\d{1,9}\.\d{1,9}\.\d{1,9})[^ ]{0,64} )?Direct Dispatch: ",
+            _Log.started,
+        ),
+        (b"HIP Library", rb"HIP Library Path: [^ \n]{0,4096}/rocm-(\d[\d.]{0,16})", _Log.hip_library),
         (b"Gfx Major", rb"Gfx Major/Minor/Stepping: (\d{1,3})/(\d{1,3})/(\d{1,3})", _Log.gfx),
     )
 )
 # What every word above contains, by a first letter that is rare in a log: the search skips to it at memory speed.
-_ANCHORS = tuple(map(re.compile, (rb"C(?:ount|reate)", rb"ware queue", rb"Destroy", rb"HIP ", rb"Gfx M")))
+_ANCHORS = tuple(map(re.compile, (rb"C(?:ount|reate)", rb"ware queue", rb"D(?:estroy|irect Disp)")))
+# Facts that a log says at its beginning, looked for until they are known.
+_ONCE = {"rocm": re.compile(rb"HIP Lib"), "gfx": re.compile(rb"Gfx Maj")}
 
 
 def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES) -> Recording:

@@ -15,7 +15,8 @@ from typing import BinaryIO
 
 from ringscope.errors import InputError
 
-BLOCK_BYTES = 1 << 20
+# A block that stays in the second-level cache while it is searched several times over.
+BLOCK_BYTES = 256 << 10
 # CLR cuts a message at 4096 bytes and the kernel at 1 KiB; only a broken or hostile text has a longer line than this.
 LINE_BYTES = 4 << 20
 
