@@ -72,7 +72,7 @@ def test_one_row_a_dword_and_every_hqd_word_has_one(table: Layout) -> None:
         ("cp_hqd_pq_wptr", 144, "vi"),
         ("cp_hqd_hq_status0", 160, "vi v9 v9.4.3 v11 v12"),
         ("cp_hqd_hq_scheduler0", 160, "v10"),
-        ("cp_hqd_gds_resource_state", 178, "vi v9 v9.4.3 v10 v11"),
+        ("cp_hqd_gds_resource_state", 178, "all"),
         ("cp_hqd_aql_control", 181, "v9 v9.4.3 v10 v11 v12"),
         ("cp_hqd_eop_dones", 181, "vi"),
         ("cp_hqd_pq_wptr_hi", 183, "v9 v9.4.3 v10 v11 v12"),

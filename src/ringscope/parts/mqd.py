@@ -36,6 +36,8 @@ V9 = (Generation.V9,)
 V9_4_3 = (Generation.V9_4_3,)
 V10 = (Generation.V10,)
 V12 = (Generation.V12,)
+V9_TO_V11 = (*V9_FAMILY, Generation.V10, Generation.V11)
+V10_V11 = (Generation.V10, Generation.V11)
 V11_V12 = (Generation.V11, Generation.V12)
 TO_V9 = (Generation.VI, *V9_FAMILY)
 TO_V10 = (*TO_V9, Generation.V10)
@@ -227,23 +229,23 @@ _FIRMWARE = (
 )
 
 _HQ_STATUS0 = (
-    Bits(1, 0, "dequeue_status", "state of a dequeue", TO_V9),
-    Bits(3, 2, "dequeue_retry_cnt", "retries of a dequeue", TO_V9),
-    Bits(0, 0, "cwsr", "the queue is saved by CWSR", V10_AND_LATER),
-    Bits(1, 1, "save_status", "state of the save", V10_AND_LATER),
-    Bits(5, 3, "static_queue", "the slot is bound statically", V10_AND_LATER),
-    Bits(6, 6, "queue_run_once", "the queue runs once", V10_AND_LATER),
+    Bits(1, 0, "dequeue_status", "state of a dequeue", TO_V10),
+    Bits(3, 2, "dequeue_retry_cnt", "retries of a dequeue", TO_V10),
+    Bits(0, 0, "cwsr", "the queue is saved by CWSR", V11_V12),
+    Bits(1, 1, "save_status", "state of the save", V11_V12),
+    Bits(5, 3, "static_queue", "the slot is bound statically", V11_V12),
+    Bits(6, 6, "queue_run_once", "the queue runs once", V11_V12),
     Bits(7, 7, "scratch_ram_init", "scratch RAM is initialised"),
     Bits(8, 8, "tcl2_dirty", "L2 holds dirty lines of the queue"),
-    Bits(9, 9, "pg_activated", "power gating is active", TO_V9),
-    Bits(9, 9, "c_inherit_vmid", "the VMID is inherited", V10_AND_LATER),
-    Bits(12, 10, "queue_scheduler_type", "who schedules the queue", V10_AND_LATER),
-    Bits(13, 13, "c_queue_use_gws", "the queue uses GWS", V10_AND_LATER),
+    Bits(9, 9, "pg_activated", "power gating is active", TO_V10),
+    Bits(9, 9, "c_inherit_vmid", "the VMID is inherited", V11_V12),
+    Bits(12, 10, "queue_scheduler_type", "who schedules the queue", V11_V12),
+    Bits(13, 13, "c_queue_use_gws", "the queue uses GWS", V11_V12),
     Bits(14, 14, "c_queue_debug_en", "CP sets up DISPATCH_PTR for a debugger; the driver sets 1", V9_AND_LATER),
-    Bits(15, 15, "queue_slot_connected", "the queue sits in a slot", V10_AND_LATER),
-    Bits(20, 20, "mes_interrupt_enabled", "MES is told of events", V10_AND_LATER),
-    Bits(22, 21, "mes_interrupt_pipe", "which MES pipe is told", V10_AND_LATER),
-    Bits(27, 24, "concurrent_process_count", "processes at once", V10_AND_LATER),
+    Bits(15, 15, "queue_slot_connected", "the queue sits in a slot", V11_V12),
+    Bits(20, 20, "mes_interrupt_enabled", "MES is told of events", V11_V12),
+    Bits(22, 21, "mes_interrupt_pipe", "which MES pipe is told", V11_V12),
+    Bits(27, 24, "concurrent_process_count", "processes at once", V11_V12),
     Bits(29, 29, "pcie_atomics", "the driver sets 1 when PCIe atomics work; the header does not name it", V11_V12),
     Bits(30, 30, "queue_idle", "the queue has nothing to do", V9_AND_LATER),
     Bits(31, 31, "db_updated_msg_en", "a message is sent when the doorbell rings", V9_AND_LATER),
@@ -261,13 +263,13 @@ _PQ_CONTROL = (
     Bits(18, 17, "endian_swap", "byte order", TO_V9),
     Bits(19, 18, "slot_based_wptr", "2: write pointer counts 64-byte AQL packets", V10_AND_LATER),
     Bits(21, 20, "min_avail_size", "fewest dwords before a fetch"),
-    Bits(22, 22, "tmz", "trusted memory zone", (*V9_4_3, *V10_AND_LATER)),
+    Bits(22, 22, "tmz", "trusted memory zone; on v9 from GC 9.4.2 on", (*V9_FAMILY, *V11_V12)),
     Bits(23, 23, "pq_atc", "addresses are translated by the IOMMU", VI),
     Bits(23, 23, "exe_disable", "fetch only, do not execute", V9_AND_LATER),
     Bits(24, 24, "cache_policy", "L2 policy of ring reads", TO_V9),
     Bits(25, 24, "cache_policy", "L2 policy of ring reads", V10_AND_LATER),
     Bits(26, 25, "slot_based_wptr", "2: write pointer counts 64-byte AQL packets", TO_V9),
-    Bits(26, 26, "pq_volatile", "ring reads are volatile", V10_AND_LATER),
+    Bits(26, 26, "pq_volatile", "ring reads are volatile", V10_V11),
     Bits(27, 27, "no_update_rptr", "do not report the read pointer: 1 for AQL; v9.4.3 clears it on XCC 0"),
     Bits(28, 28, "unord_dispatch", "packets may be launched out of order; the driver sets 1 from v9 on"),
     Bits(29, 29, "roq_pq_ib_flip", "order of ring and IB fetches", TO_V9),
@@ -309,11 +311,11 @@ _HQD = (
         _MD,
         bits=(
             Bits(0, 0, "preload_req", "load shader state on connect; the driver sets 1"),
-            Bits(1, 1, "tmz_connect_override", "", V10_AND_LATER),
+            Bits(1, 1, "tmz_connect_override", "", V11_V12),
             Bits(7, 7, "suspend_status", "the queue is suspended", V10_AND_LATER),
             Bits(17, 8, "preload_size", "dwords to preload: 0x53, from v11 on 0x55"),
-            Bits(18, 18, "tmz_switch_exempt", "", V10_AND_LATER),
-            Bits(19, 19, "tmz_match_dis", "", V10_AND_LATER),
+            Bits(18, 18, "tmz_switch_exempt", "", V11_V12),
+            Bits(19, 19, "tmz_match_dis", "", V11_V12),
             Bits(20, 20, "wpp_clamp_en", "clamp write pointer polling", V10_AND_LATER),
             Bits(21, 21, "wpp_switch_qos_en", "urgent traffic while switching: write pointer polls", V9_AND_LATER),
             Bits(22, 22, "iq_switch_qos_en", "the same: indirect queue", V9_AND_LATER),
@@ -400,9 +402,9 @@ _HQD = (
             Bits(23, 23, "ib_exe_disable", "the driver sets 1 on v9", V9_AND_LATER),
             Bits(24, 24, "ib_cache_policy", "L2 policy", TO_V9),
             Bits(25, 24, "ib_cache_policy", "L2 policy", V10_AND_LATER),
-            Bits(26, 26, "ib_volatile", "", V10_AND_LATER),
+            Bits(26, 26, "ib_volatile", "", V10_V11),
             Bits(28, 27, "mtype", "memory type", VI),
-            Bits(30, 30, "ib_priv_state", "the buffer is privileged", V9_4_3),
+            Bits(30, 30, "ib_priv_state", "the buffer is privileged", (*V9_4_3, *V12)),
             Bits(31, 31, "processing_ib", "hardware: a buffer is being executed"),
         ),
     ),
@@ -424,7 +426,7 @@ _HQD = (
             Bits(24, 24, "cache_policy", "L2 policy", TO_V9),
             Bits(25, 24, "cache_policy", "L2 policy", V10_AND_LATER),
             Bits(25, 25, "queue_type", "", V9_FAMILY),
-            Bits(26, 26, "iq_volatile", "", V10_AND_LATER),
+            Bits(26, 26, "iq_volatile", "", V10_V11),
             Bits(27, 27, "queue_type", "", V10_AND_LATER),
             Bits(28, 27, "mtype", "memory type", VI),
             Bits(28, 28, "rearm_timer", "", V9_AND_LATER),
@@ -472,13 +474,13 @@ _HQD = (
     Register(
         154,
         "cp_hqd_sema_cmd",
-        "semaphore in flight",
+        "semaphore in flight; gone on v12",
         _M,
         bits=(
-            Bits(0, 0, "retry"),
-            Bits(2, 1, "result"),
-            Bits(8, 8, "polling_dis", "", V10_AND_LATER),
-            Bits(9, 9, "message_en", "", V10_AND_LATER),
+            Bits(0, 0, "retry", "", TO_V11),
+            Bits(2, 1, "result", "", TO_V11),
+            Bits(8, 8, "polling_dis", "", V10_V11),
+            Bits(9, 9, "message_en", "", V10_V11),
         ),
     ),
     Register(
@@ -522,7 +524,7 @@ _HQD = (
             Bits(23, 23, "exe_disable", "", V9_AND_LATER),
             Bits(24, 24, "cache_policy", "L2 policy", TO_V9),
             Bits(25, 24, "cache_policy", "L2 policy", V10_AND_LATER),
-            Bits(26, 26, "mqd_volatile", "", V10_AND_LATER),
+            Bits(26, 26, "mqd_volatile", "", V10_V11),
             Bits(28, 27, "mtype", "memory type", VI),
         ),
     ),
@@ -548,9 +550,9 @@ _HQD = (
             Bits(23, 23, "exe_disable", "", V9_AND_LATER),
             Bits(24, 24, "cache_policy", "L2 policy", TO_V9),
             Bits(25, 24, "cache_policy", "L2 policy", V10_AND_LATER),
-            Bits(26, 26, "eop_volatile", "", V10_AND_LATER),
-            Bits(30, 29, "sig_sem_result"),
-            Bits(31, 31, "pend_sig_sem"),
+            Bits(26, 26, "eop_volatile", "", V10_V11),
+            Bits(30, 29, "sig_sem_result", "", TO_V11),
+            Bits(31, 31, "pend_sig_sem", "", TO_V11),
         ),
     ),
     Register(
@@ -612,9 +614,8 @@ _HQD = (
     Register(
         178,
         "cp_hqd_gds_resource_state",
-        "GDS and GWS held",
+        "GDS and GWS held; v12 reserves the word in the MQD",
         _M,
-        gens=TO_V11,
         bits=(
             Bits(0, 0, "oa_required"),
             Bits(1, 1, "oa_acquired"),
@@ -622,7 +623,6 @@ _HQD = (
             Bits(17, 12, "gws_pntr"),
         ),
     ),
-    Register(178, "reserved_178", "unused; GDS is gone", _S, gens=V12),
     Register(
         179,
         "cp_hqd_error",
@@ -635,7 +635,9 @@ _HQD = (
             *(
                 Bits(8 + i, 8 + i, f"{n}_utcl1_error", "address translation failed", V9_AND_LATER)
                 for i, n in enumerate(_UTCL1)
+                if n != "sem"
             ),
+            Bits(14, 14, "sem_utcl1_error", "address translation failed", V9_TO_V11),
         ),
     ),
     Register(
@@ -720,6 +722,97 @@ _TAIL = (
     *(Register(448 + n, f"gws_{n}_val", f"saved GWS {n}", _S, gens=V11_V12) for n in range(64)),
 )
 
+_SDMA_DWORDS = {Generation.V10: 130}
+_RB_CNTL = (
+    Bits(0, 0, "rb_enable", "the ring runs; set when the queue is loaded"),
+    Bits(6, 1, "rb_size", "log2(ring bytes / 4)", (*VI, *V9)),
+    Bits(5, 1, "rb_size", "log2(ring bytes / 4)", (*V9_4_3, *V10_AND_LATER)),
+    Bits(11, 11, "f32_wptr_poll_enable", "the engine polls the write pointer; the driver sets 1", (Generation.V11,)),
+    Bits(11, 11, "mcu_wptr_poll_enable", "the engine polls the write pointer; the driver sets 1", V12),
+    Bits(12, 12, "rptr_writeback_enable", "the read pointer is reported; the driver sets 1"),
+    Bits(20, 16, "rptr_writeback_timer", "how often; the driver says 6"),
+    Bits(23, 23, "rb_priv", "the queue is privileged", V9_AND_LATER),
+    Bits(27, 24, "rb_vmid", "VMID of the ring"),
+)
+_SDMA_BITS: dict[str, tuple[Bits, ...]] = {
+    "rb_cntl": _RB_CNTL,
+    "context_status": (
+        Bits(0, 0, "selected", "the engine works on this queue"),
+        Bits(2, 2, "idle", "the queue has nothing to do"),
+        Bits(3, 3, "expired", "its time slice is over"),
+        Bits(9, 9, "preempted", "the queue was preempted", (*V9_FAMILY, *V10)),
+    ),
+    "doorbell": (Bits(28, 28, "enable", "doorbells are listened to"), Bits(30, 30, "captured", "a doorbell rang")),
+    "doorbell_offset": (Bits(27, 2, "offset", "index of the doorbell in its BAR, in dwords"),),
+}
+# Words of the SDMA MQD in order; the header's prefix "sdmax_rlcx_" stands before each.
+_SDMA_WORDS: dict[Generation, tuple[str, ...]] = {
+    Generation.VI: (
+        *("rb_cntl", "rb_base", "rb_base_hi", "rb_rptr", "rb_wptr", "rb_wptr_poll_cntl"),
+        *("rb_wptr_poll_addr_hi", "rb_wptr_poll_addr_lo", "rb_rptr_addr_hi", "rb_rptr_addr_lo"),
+        *("ib_cntl", "ib_rptr", "ib_offset", "ib_base_lo", "ib_base_hi", "ib_size", "skip_cntl"),
+        *("context_status", "doorbell", "virtual_addr", "ape1_cntl", "doorbell_log"),
+    ),
+    Generation.V9: (
+        *("rb_cntl", "rb_base", "rb_base_hi", "rb_rptr", "rb_rptr_hi", "rb_wptr", "rb_wptr_hi", "rb_wptr_poll_cntl"),
+        *("rb_rptr_addr_hi", "rb_rptr_addr_lo", "ib_cntl", "ib_rptr", "ib_offset", "ib_base_lo", "ib_base_hi"),
+        *("ib_size", "skip_cntl", "context_status", "doorbell", "status", "doorbell_log", "watermark"),
+        *("doorbell_offset", "csa_addr_lo", "csa_addr_hi", "ib_sub_remain", "preempt", "dummy_reg"),
+        *("rb_wptr_poll_addr_hi", "rb_wptr_poll_addr_lo", "rb_aql_cntl", "minor_ptr_update"),
+        *(f"midcmd_data{n}" for n in range(9)),
+        "midcmd_cntl",
+    ),
+    Generation.V11: (
+        *("rb_cntl", "rb_base", "rb_base_hi", "rb_rptr", "rb_rptr_hi", "rb_wptr", "rb_wptr_hi"),
+        *("rb_rptr_addr_hi", "rb_rptr_addr_lo", "ib_cntl", "ib_rptr", "ib_offset", "ib_base_lo", "ib_base_hi"),
+        *("ib_size", "skip_cntl", "context_status", "doorbell", "doorbell_log", "doorbell_offset", "csa_addr_lo"),
+        *("csa_addr_hi", "sched_cntl", "ib_sub_remain", "preempt", "dummy_reg", "rb_wptr_poll_addr_hi"),
+        *("rb_wptr_poll_addr_lo", "rb_aql_cntl", "minor_ptr_update", "rb_preempt"),
+        *(f"midcmd_data{n}" for n in range(11)),
+        *("midcmd_cntl", "f32_dbg0", "f32_dbg1"),
+    ),
+    Generation.V12: (
+        *("rb_cntl", "rb_base", "rb_base_hi", "rb_rptr", "rb_rptr_hi", "rb_wptr", "rb_wptr_hi"),
+        *("rb_rptr_addr_lo", "rb_rptr_addr_hi", "ib_cntl", "ib_rptr", "ib_offset", "ib_base_lo", "ib_base_hi"),
+        *("ib_size", "doorbell", "doorbell_log", "doorbell_offset", "csa_addr_lo", "csa_addr_hi", "sched_cntl"),
+        *("ib_sub_remain", "preempt", "dummy_reg", "rb_wptr_poll_addr_lo", "rb_wptr_poll_addr_hi", "rb_aql_cntl"),
+        *("minor_ptr_update", "mcu_dbg0", "mcu_dbg1", "context_switch_status", "midcmd_cntl"),
+        *(f"midcmd_data{n}" for n in range(11)),
+        *("wait_unsatisfied_thd", "mqd_base_addr_lo", "mqd_base_addr_hi", "mqd_control"),
+    ),
+}
+_SDMA_WORDS[Generation.V9_4_3] = _SDMA_WORDS[Generation.V10] = _SDMA_WORDS[Generation.V9]
+# Meaning and unit of those words; what the driver neither reads nor writes is only named.
+_SDMA_MEANING = {
+    "rb_cntl": ("size and behaviour of the ring", ""),
+    "rb_base": ("the ring", "address >> 8"),
+    "rb_base_hi": (_HI, "address >> 40"),
+    "rb_rptr": ("ring read pointer", "bytes"),
+    "rb_rptr_hi": ("upper half", "bytes"),
+    "rb_wptr": ("ring write pointer", "bytes"),
+    "rb_wptr_hi": ("upper half", "bytes"),
+    "rb_wptr_poll_cntl": ("how the write pointer is polled", ""),
+    "rb_wptr_poll_addr_lo": ("where the write pointer is polled; the driver writes it from v11 on", "address"),
+    "rb_wptr_poll_addr_hi": (_HI, "address >> 32"),
+    "rb_rptr_addr_lo": ("where the read pointer is reported", "address"),
+    "rb_rptr_addr_hi": (_HI, "address >> 32"),
+    "ib_cntl": ("control of the indirect buffer", ""),
+    "ib_rptr": ("read pointer in the indirect buffer", "bytes"),
+    "ib_offset": ("offset in the indirect buffer", "bytes"),
+    "ib_base_lo": ("the indirect buffer", "address"),
+    "ib_base_hi": (_HI, "address >> 32"),
+    "ib_size": ("size of the indirect buffer", "dwords"),
+    "context_status": ("state of the queue: selected, idle, preempted", ""),
+    "doorbell": ("doorbell on or off", ""),
+    "doorbell_offset": ("which doorbell rings this queue", "dwords << 2"),
+    "csa_addr_lo": ("context save area of the engine", "address"),
+    "csa_addr_hi": (_HI, "address >> 32"),
+    "sched_cntl": ("scheduling; the driver writes sdma_phase_quantum, 32", ""),
+    "dummy_reg": ("the driver writes 0xF", ""),
+    "virtual_addr": ("address space of the ring", ""),
+}
+
+
 COMPUTE = (*_DISPATCH, *_FIRMWARE, *_HQD, *_TAIL)
 """Every row of the compute MQD, of all generations, by dword."""
 
@@ -734,3 +827,19 @@ def compute(generation: Generation) -> Layout:
 def hiq(generation: Generation) -> Layout:
     """The MQD of the HIQ: the compute MQD's table, in which the HIQ rows (228 on, 240 on) come alive."""
     return layout_for("HIQ MQD", generation, MQD_DWORDS, COMPUTE)
+
+
+@cache
+def sdma(generation: Generation) -> Layout:
+    """The MQD of an SDMA queue: 128 dwords, on v10 130; names carry the header's prefix ``sdmax_rlcx_``."""
+    dwords = _SDMA_DWORDS.get(generation, 128)
+    words = []
+    for dword, name in enumerate(_SDMA_WORDS[generation]):
+        meaning, unit = _SDMA_MEANING.get(name, (f"{name.replace('_', ' ')}: the engine's own", ""))
+        source = "structs, kfd_mqd, sdma_mask" if name in _SDMA_BITS else _S
+        words.append(Register(dword, f"sdmax_rlcx_{name}", meaning, source, unit, bits=_SDMA_BITS.get(name, ())))
+    driver = (
+        Register(dwords - 2, "sdma_engine_id", "driver's own: engine of the queue", _D),
+        Register(dwords - 1, "sdma_queue_id", "driver's own: queue on that engine", _D),
+    )
+    return layout_for("SDMA MQD", generation, dwords, (*words, *driver))
