@@ -1,4 +1,4 @@
-"""AQL: the 64-byte packets of HSA queues, and the queue and signal structures that firmware and ROCr share in memory."""
+"""AQL: the 64-byte packets of HSA queues, and the structures that firmware and ROCr share in memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FenceScope(IntEnum):
 
 
 class AmdFormat(IntEnum):
-    """Format byte of a vendor packet (hsa). PM4_IB is known from ROCr's use of it, not from a public header."""
+    """Format of a vendor packet (hsa); PM4_IB stands in ROCr's amd_aql_queue.cpp, in no public header."""
 
     PM4_IB = 1
     BARRIER_VALUE = 2
@@ -117,7 +117,19 @@ BARRIER_VALUE = Record(
         _DONE,
     ),
 )
-PACKETS = (KERNEL_DISPATCH, BARRIER_AND, BARRIER_OR, AGENT_DISPATCH, BARRIER_VALUE)
+PM4_IB = Record(
+    "pm4-ib",
+    PACKET_BYTES,
+    "rocr_aql_queue",
+    (
+        _HEADER,
+        Field(2, 2, "amd_format", "1: this packet, among AMD's vendor packets"),
+        *(Field(4 + 4 * n, 4, f"ib_jump{n}", f"INDIRECT_BUFFER to the commands, dword {n}") for n in range(4)),
+        Field(20, 4, "dwords_remaining", "dwords after the jump, 10"),
+        _DONE,
+    ),
+)
+PACKETS = (KERNEL_DISPATCH, BARRIER_AND, BARRIER_OR, AGENT_DISPATCH, BARRIER_VALUE, PM4_IB)
 
 AMD_QUEUE = Record(
     "amd_queue_t",

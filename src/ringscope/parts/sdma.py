@@ -31,7 +31,7 @@ TIMESTAMP_GET = 1
 TIMESTAMP_GET_GLOBAL = 2
 
 ATOMIC_ADD64 = 0x2F
-"""``atomic_op`` that adds 64 bits and returns nothing back into the packet (sdma_pkt, as ROCr uses it)."""
+"""``atomic_op`` that adds 64 bits and does not return the old value (ROCr amd_blit_sdma)."""
 
 _S = "sdma_pkt"
 _HI = "upper half of the address"
@@ -67,7 +67,8 @@ def _address(dword: int, name: str, meaning: str) -> tuple[Register, Register]:
 
 
 _TMZ = Bits(18, 18, "tmz", "trusted memory zone")
-_COUNT = Bits(21, 0, "count", "bytes, less 1")
+# The header names 22 bits; ROCr has an override for larger copies, and the bits above are otherwise zero.
+_COUNT = Bits(29, 0, "count", "bytes, less 1; before gfx90a 22 bits")
 _CACHE = (
     Bits(18, 16, "mtype", "memory type", V10_AND_LATER),
     Bits(19, 19, "gcc", "", V10_AND_LATER),
@@ -97,7 +98,7 @@ PACKETS = (
                 Bits(25, 25, "backwards", "from the end to the start", V10_AND_LATER),
                 Bits(27, 27, "broadcast", "two destinations"),
             ),
-            Register(1, "count", "length", _S, "bytes - 1", bits=(_COUNT,)),
+            Register(1, "count", "length", "sdma_pkt, inferred", "bytes - 1", bits=(_COUNT,)),
             Register(
                 2,
                 "parameter",
@@ -178,7 +179,7 @@ PACKETS = (
                 _S,
                 bits=(
                     Bits(15, 0, "interval", "clocks between polls"),
-                    Bits(27, 16, "retry_count", "polls; all ones: for ever"),
+                    Bits(27, 16, "retry_count", "polls; the drivers write all ones"),
                 ),
             ),
         ),
@@ -223,7 +224,14 @@ PACKETS = (
             _header(Bits(17, 16, "sw", "byte swapping"), Bits(31, 30, "fillsize", "2: fill with dwords")),
             *_address(1, "dst_addr", "destination"),
             Register(3, "data", "value", _S),
-            Register(4, "count", "length", _S, "bytes - 1", bits=(_COUNT,)),
+            Register(
+                4,
+                "count",
+                "length",
+                _S,
+                "bytes - 1",
+                bits=(Bits(21, 0, "count", "bytes, less 1; dword fills: less 4"),),
+            ),
         ),
     ),
     Packet(

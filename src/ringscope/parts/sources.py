@@ -30,6 +30,7 @@ SOURCES: dict[str, str] = {
     "sdma_mask": "include/asic_reg: sdma0_4_0 (v9), sdma_4_4_2 (v9.4.3), gc_11_5_0 (v11) _sh_mask.h; "
     "VI, v10 and v12 were not read and are taken to agree",
     "hsa": "ROCR inc/hsa.h, hsa_ext_amd.h: AQL packets",
+    "rocr_aql_queue": "ROCR core/runtime/amd_aql_queue.cpp: the PM4-IB packet that ROCr itself sends",
     "amd_hsa": "ROCR inc/amd_hsa_queue.h, amd_hsa_signal.h: amd_queue_t and amd_signal_t",
     "product": "public product data of the maker, not in any driver",
     "MI308X": "debugfs captures of a real MI308X (gfx942) under ROCm 7.0.2",
