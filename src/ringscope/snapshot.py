@@ -60,14 +60,31 @@ class Hqd:
         return f"{self.pipe}.{self.queue}"
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Words at consecutive byte addresses, as little-endian bytes; ``address`` is the first one's."""
+
+    address: int
+    data: bytes = field(repr=False)
+
+
 @dataclass(frozen=True)
 class SdmaRlc:
-    """One SDMA queue slot (RLC): its registers by byte address."""
+    """One SDMA queue slot (RLC): its registers in runs of consecutive addresses."""
 
     engine: int
     rlc: int
-    registers: tuple[tuple[int, int], ...]
+    runs: tuple[Run, ...]
     source: Source
+
+    @property
+    def registers(self) -> dict[int, int]:
+        """Register values by byte address."""
+        return {
+            run.address + at: int.from_bytes(run.data[at : at + 4], "little")
+            for run in self.runs
+            for at in range(0, len(run.data), 4)
+        }
 
 
 @dataclass(frozen=True)
@@ -92,13 +109,18 @@ class Queue:
 
 @dataclass(frozen=True)
 class Process:
-    """One process that holds queues. ``pasid`` is None when the source prints the pid in its place."""
+    """One process that holds queues.
+
+    ``pasid`` is None when the source prints the pid in its place; ``listed`` are the queues that sysfs lists, with
+    their ids and no image, whether or not they could be matched to ``queues``.
+    """
 
     pid: int
     queues: tuple[Queue, ...]
     source: Source
     pasid: int | None = None
     name: str = ""
+    listed: tuple[Queue, ...] = ()
 
 
 @dataclass(frozen=True)
