@@ -1,0 +1,129 @@
+"""``/sys/kernel/debug/kfd/mqds``: the saved image of every queue, process by process, the newest queue first.
+
+Format (``kfd_debugfs_mqds_by_process``, ``pqm_debugfs_mqds``): ``Process <pid> PASID <pasid>:``, then per queue a
+heading and a hex dump of its MQD, for a compute queue once per XCC of its device. An empty file says that no process
+has the driver open. Queue ids are not printed.
+
+Quirk: the driver's XCC count outlives the queue it was read for, so that an SDMA queue listed after a compute queue
+of a device with several XCCs is dumped as often as that one. Only the first dump is the queue's; the others show
+whatever follows it in memory and are dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ringscope.errors import InputError
+from ringscope.evidence.dump import ROWS, Scanner, runs_of
+from ringscope.evidence.files import InputFile
+from ringscope.parts.mqd import HEADER, MQD_DWORDS
+from ringscope.recording import Source
+from ringscope.snapshot import QueueType
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDump:
+    """One queue: an image (little-endian bytes) and its place per XCC, in XCC order."""
+
+    gpu_id: int
+    type: QueueType
+    images: tuple[tuple[bytes, Source], ...]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessDump:
+    """One process. ``pasid`` is None where the driver prints the pid in its place."""
+
+    pid: int
+    pasid: int | None
+    queues: tuple[QueueDump, ...]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class MqdsFile:
+    """All that the file says."""
+
+    processes: tuple[ProcessDump, ...]
+    notes: tuple[str, ...]
+
+
+_PROCESS = re.compile(r"Process (\d{1,10}) PASID (\d{1,10}):\n")
+_QUEUE = re.compile(rf"  (Compute queue|SDMA queue|DIQ) on device ([0-9a-f]{{1,8}})\n({ROWS}*)")
+# What the driver prints in a queue's place when it meets one that it does not know; no dump follows.
+_ODD = re.compile(r"  ((?:Bad|Weird|Queue node)[^\n]{0,100})\n")
+
+_PID_FOR_PASID = "this driver prints the pid in place of the PASID"
+_TYPES = {"Compute queue": QueueType.COMPUTE, "SDMA queue": QueueType.SDMA, "DIQ": QueueType.DIQ}
+
+
+def read(file: InputFile) -> MqdsFile:
+    """Every process of the file; InputError with the line when the file is cut or is no ``mqds``."""
+    scanner = Scanner(file)
+    processes: list[ProcessDump] = []
+    notes: list[str] = []
+    while scanner.more():
+        source = scanner.here
+        process = scanner.take(_PROCESS)
+        if not process:
+            raise scanner.cut("not an MQD dump")
+        queues = []
+        while True:
+            at = scanner.here
+            if found := scanner.take(_QUEUE):
+                queues.append(_queue(scanner, found, at, notes))
+            elif odd := scanner.take(_ODD):
+                notes.append(f"{at}: the driver says {odd[1]!r} in place of a queue")
+            else:
+                break
+        pid, pasid = int(process[1]), int(process[2])
+        if pid == pasid and not any(_PID_FOR_PASID in note for note in notes):
+            notes.append(f"{source}: {_PID_FOR_PASID}")
+        processes.append(ProcessDump(pid, None if pid == pasid else pasid, tuple(queues), source))
+    _require_whole(processes)
+    return MqdsFile(tuple(processes), tuple(notes))
+
+
+def _queue(scanner: Scanner, found: re.Match[str], at: Source, notes: list[str]) -> QueueDump:
+    try:
+        runs = runs_of(found[3])
+    except ValueError as error:
+        raise scanner.cut(f"a damaged MQD dump ({error})") from None
+    kind = _TYPES[found[1]]
+    sizes = {len(run.data) for run in runs}
+    if len(sizes) != 1 or any(run.address for run in runs):
+        raise scanner.cut("an MQD whose dump is not whole")
+    size = sizes.pop() // 4
+    if kind is QueueType.SDMA:
+        if size not in _SDMA_DWORDS:
+            raise scanner.cut(f"an SDMA MQD of {size} dwords")
+        if len(runs) > 1:
+            notes.append(f"{at}: this driver dumps an SDMA queue {len(runs)} times; only the first dump is its own")
+            runs = runs[:1]
+    elif size != MQD_DWORDS or any(run.data[:4] != _HEADER for run in runs):
+        raise scanner.cut(f"no compute MQD: {size} of {MQD_DWORDS} dwords, or no header {HEADER:08x}")
+    lines = found[3].count("\n") // max(len(runs), 1)
+    images = tuple((run.data, Source(at.file, at.line + 1 + copy * lines)) for copy, run in enumerate(runs))
+    return QueueDump(int(found[2], 16), kind, images, at)
+
+
+_HEADER = HEADER.to_bytes(4, "little")
+_SDMA_DWORDS = (128, 130)
+"""512 bytes, and 520 on v10 (facts of the MQD structures)."""
+
+
+def _require_whole(processes: list[ProcessDump]) -> None:
+    """Every compute queue of a device has as many images as the device has XCCs."""
+    copies: dict[int, int] = {}
+    for process in processes:
+        for queue in process.queues:
+            if queue.type is QueueType.COMPUTE and copies.setdefault(queue.gpu_id, len(queue.images)) != len(
+                queue.images
+            ):
+                raise InputError(
+                    f"a compute queue with {len(queue.images)} images where others have {copies[queue.gpu_id]}",
+                    str(queue.source),
+                    "capture the file again, whole",
+                )

@@ -1,0 +1,94 @@
+"""``/sys/class/kfd/kfd/topology``: what each node is, from ``nodes/<n>/{gpu_id,name,properties}``.
+
+``properties`` has one ``key value`` a line, decimal (``node_show`` in kfd_topology.c). A node whose ``gpu_id`` is 0
+has no compute: it is a CPU. What lies deeper (caches, memory banks, links) is not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from ringscope.errors import InputError
+from ringscope.evidence.files import InputFile
+from ringscope.recording import Source
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFile:
+    """One of a node's files. ``gpu_id`` and ``properties`` are None where another file of the node holds them."""
+
+    node: int
+    source: Source
+    gpu_id: int | None = None
+    name: str | None = None
+    properties: dict[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node with compute."""
+
+    node: int
+    gpu_id: int
+    source: Source
+    name: str = ""
+    properties: dict[str, int] = field(default_factory=dict)
+
+
+_PROPERTY = re.compile(r"([a-z0-9_]{1,64}) (\d{1,20})", re.ASCII)
+_TODO = "copy the file again, whole"
+
+
+def node_of(path: PurePosixPath) -> int:
+    """Number of the node whose file this is."""
+    return int(path.parent.name)
+
+
+def read(file: InputFile) -> NodeFile:
+    """One file of a node."""
+    node, source = node_of(file.location), Source(file.name, 1)
+    text = file.attribute()
+    match file.location.name:
+        case "gpu_id":
+            return NodeFile(node, source, gpu_id=decimal(text, source))
+        case "name":
+            return NodeFile(node, source, name=text.strip())
+        case _:
+            return NodeFile(node, source, properties=_properties(text, file.name))
+
+
+def decimal(text: str, source: Source) -> int:
+    """A sysfs attribute that is one decimal number; InputError when it is not."""
+    if not re.fullmatch(r"\d{1,20}\s*", text, re.ASCII):
+        raise InputError(f"not a decimal number: {text[:40]!r}", str(source), _TODO)
+    return int(text)
+
+
+def _properties(text: str, name: str) -> dict[str, int]:
+    properties = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        found = _PROPERTY.fullmatch(line)
+        if not found:
+            raise InputError(f"not a property: {line[:60]!r}", f"{name}:{number}", _TODO)
+        properties[found[1]] = int(found[2])
+    if not properties or not text.endswith("\n"):
+        raise InputError("the properties end in the middle", f"{name}:{text.count(chr(10)) + 1}", _TODO)
+    return properties
+
+
+def nodes_of(files: Iterable[NodeFile]) -> tuple[Node, ...]:
+    """The nodes with compute, in node order; a node whose ``gpu_id`` was not captured is passed over."""
+    gathered: dict[int, list[NodeFile]] = {}
+    for file in files:
+        gathered.setdefault(file.node, []).append(file)
+    nodes = []
+    for number, parts in sorted(gathered.items()):
+        gpu_id = next((part.gpu_id for part in parts if part.gpu_id is not None), 0)
+        if gpu_id:
+            name = next((part.name for part in parts if part.name is not None), "")
+            properties = next((part for part in parts if part.properties is not None), parts[0])
+            nodes.append(Node(number, gpu_id, properties.source, name, properties.properties or {}))
+    return tuple(nodes)
