@@ -63,9 +63,9 @@ class Program:
     def __init__(self, rocm: str = "7.0", **settings: Any) -> None:
         self.journal = Journal(pid=1)
         self.driver = Driver()
-        self.thunk = Thunk(self.driver, 1, observe=self.journal)
-        self.rocr = Rocr(self.thunk, RocmVersion.parse(rocm), observe=self.journal)
-        self.hip = HipDevice(self.rocr, MI308X, HipSettings(**settings), self.journal)
+        self.thunk = Thunk(self.driver, 1, observe=self.journal.of("thunk"))
+        self.rocr = Rocr(self.thunk, RocmVersion.parse(rocm), observe=self.journal.of("rocr"))
+        self.hip = HipDevice(self.rocr, MI308X, HipSettings(**settings), self.journal.of("hip"))
 
     def streams(self, *priorities: int) -> list[Stream]:
         return [self.hip.stream_create(priority) for priority in priorities]
@@ -74,14 +74,19 @@ class Program:
         for stream in streams:
             self.hip.stream_destroy(stream)
 
-    def events(self, *kinds: Kind) -> list[Event]:
-        return [event for event in self.journal.events if event.kind in kinds]
+    def told(self, kind: Kind) -> list[Event]:
+        """What HIP said."""
+        return [event for event in self.journal.layer("hip") if event.kind is kind]
+
+    def ioctls(self, kind: Kind) -> list[Event]:
+        """What the driver was asked."""
+        return [event for event in self.journal.layer("thunk") if event.kind is kind]
 
     def since(self) -> Iterator[Kind]:
         """Kinds of ioctl since the last call."""
-        ioctls = (Kind.QUEUE_CREATE, Kind.QUEUE_UPDATE, Kind.QUEUE_DESTROY)
-        kinds = [event.kind for event in self.journal.events[getattr(self, "_seen", 0) :] if event.kind in ioctls]
-        self._seen = len(self.journal.events)
+        asked = self.journal.layer("thunk")
+        kinds = [event.kind for event in asked[getattr(self, "_seen", 0) :]]
+        self._seen = len(asked)
         return iter(kinds)
 
 
@@ -111,9 +116,9 @@ def test_overflow_streams_go_to_the_newest_queue_first_as_in_the_log_of_16_strea
 def test_priority_streams_of_the_7_0_2_log() -> None:
     program = Program(gpu_max_hw_queues=8)
     program.streams(HIGH, LOW, HIGH, NORMAL)
-    counts = [tuple(event.attrs.values()) for event in program.events(Kind.POOL_COUNTS)]
+    counts = [tuple(event.attrs.values()) for event in program.told(Kind.POOL_COUNTS)]
     assert counts == [(0, 0, 0, 8), (0, 0, 1, 8), (1, 0, 1, 8), (1, 0, 2, 8)]
-    assert [event.attrs["priority"] for event in program.events(Kind.STREAM_CREATE)] == [2, 0, 2, 1]
+    assert [event.attrs["priority"] for event in program.told(Kind.STREAM_CREATE)] == [2, 0, 2, 1]
     assert list(program.driver.live.values()) == [7, 11, 0, 11, 7]
 
 
@@ -130,7 +135,7 @@ def test_priority_by_release(rocm: str, levels: list[int]) -> None:
 def test_a_normal_stream_sends_no_update_and_the_others_one_each() -> None:
     program = Program()
     program.streams(HIGH, NORMAL, LOW)
-    assert [event.attrs["priority"] for event in program.events(Kind.QUEUE_UPDATE)] == [11, 0]
+    assert [event.attrs["priority"] for event in program.ioctls(Kind.QUEUE_UPDATE)] == [11, 0]
 
 
 @pytest.mark.parametrize(("maximum", "creates"), [(1, 4), (2, 7), (4, 13)])
@@ -203,7 +208,7 @@ class TestReuse:
         program.hip.tear_down()
         if destroyed:
             program.rocr.shut_down()
-        assert [int(event.attrs["qid"]) + 1 for event in program.events(Kind.QUEUE_DESTROY)] == destroyed
+        assert [int(event.attrs["qid"]) + 1 for event in program.ioctls(Kind.QUEUE_DESTROY)] == destroyed
 
 
 def test_the_null_stream_is_made_at_its_first_use_and_stays() -> None:
@@ -220,16 +225,16 @@ def test_cu_mask_streams_have_queues_of_their_own_beyond_every_limit() -> None:
     program = Program(gpu_max_hw_queues=1)
     masked = [program.hip.stream_create_with_cu_mask(0x1_0000_000F) for _ in range(3)]
     assert len({stream.queue for stream in masked}) == 3
-    assert [event.attrs["mask"] for event in program.events(Kind.CU_MASK)] == ["000000010000000f"] * 3
+    assert [event.attrs["mask"] for event in program.ioctls(Kind.CU_MASK)] == ["000000010000000f"] * 3
     program.destroy(*masked)
-    assert [event.attrs["qid"] for event in program.events(Kind.QUEUE_DESTROY)] == [1, 2, 3]
+    assert [event.attrs["qid"] for event in program.ioctls(Kind.QUEUE_DESTROY)] == [1, 2, 3]
 
 
 def test_the_global_cu_mask_is_put_on_every_queue_and_anded_into_a_streams_own() -> None:
     program = Program(global_cu_mask=0xFF)
     program.streams(NORMAL)
     program.hip.stream_create_with_cu_mask(0xFF0)
-    assert [event.attrs["mask"] for event in program.events(Kind.CU_MASK)] == ["000000ff", "000000f0"]
+    assert [event.attrs["mask"] for event in program.ioctls(Kind.CU_MASK)] == ["000000ff", "000000f0"]
 
 
 def test_the_cooperative_queue_is_one_and_outside_the_pools() -> None:
@@ -237,9 +242,9 @@ def test_the_cooperative_queue_is_one_and_outside_the_pools() -> None:
     queue = program.hip.cooperative_queue()
     assert program.hip.cooperative_queue() is queue
     assert not any(program.hip.pools.values())
-    assert [event.attrs.get("gws") for event in program.events(Kind.QUEUE_UPDATE)] == [1]
+    assert [event.attrs.get("gws") for event in program.ioctls(Kind.QUEUE_UPDATE)] == [1]
     program.hip.tear_down()
-    assert [event.attrs["qid"] for event in program.events(Kind.QUEUE_DESTROY)] == [1]
+    assert [event.attrs["qid"] for event in program.ioctls(Kind.QUEUE_DESTROY)] == [1]
 
 
 def test_priority_can_be_given_back_where_it_is_ignored_and_ignored_where_it_counts() -> None:
@@ -260,7 +265,6 @@ class TestDepth:
             program.rocr,
             MI308X,
             HipSettings(dynamic_queues=mode),
-            program.journal,
             depth=lambda queue: (depths or {}).get(queue.hsa.id, 0),
         )
         return program

@@ -144,6 +144,7 @@ class HipDevice:
     def stream_create(self, priority: int = 0) -> Stream:
         """hipStreamCreateWithPriority: a queue of the stream's pool, new or shared."""
         self._streams += 1
+        self._observe(Kind.API, name="hipStreamCreateWithPriority", priority=priority)
         return self._stream(self._streams, StreamPriority.clamp(priority))
 
     def stream_create_with_cu_mask(self, mask: int) -> Stream:
@@ -151,6 +152,7 @@ class HipDevice:
         if mask <= 0:
             raise InputError(f"CU mask {mask:#x}", todo="set the bit of at least one CU")
         self._streams += 1
+        self._observe(Kind.API, name="hipExtStreamCreateWithCUMask", mask=f"{mask:x}")
         queue = HwQueue(self._create(HsaPriority.NORMAL, mask), None)
         self.cu_mask_queues.append(queue)
         return self._tell(Stream(self._streams, StreamPriority.NORMAL, queue))
@@ -166,6 +168,7 @@ class HipDevice:
         if self._cooperative is None:
             packets = self.rocm.value(RING_PACKETS)
             self._cooperative = self._rocr.queue_create(self.node, packets, HsaQueueType.COOPERATIVE)
+            self._tell_created(self._cooperative, HsaPriority.NORMAL, cooperative=True)
         return self._cooperative
 
     def stream_destroy(self, stream: Stream) -> None:
@@ -176,7 +179,7 @@ class HipDevice:
         queue = stream.queue
         queue.refs -= 1
         self._observe(Kind.STREAM_DESTROY, stream=stream.number)
-        self._observe(Kind.QUEUE_RELEASE, ring_base=queue.hsa.ring_base, refs=queue.refs)
+        self._observe(Kind.QUEUE_RELEASE, ring_base=queue.hsa.ring_base, hsa_queue=queue.hsa.address, refs=queue.refs)
         if queue.refs:
             return
         if queue.pool is None:
@@ -233,18 +236,36 @@ class HipDevice:
         else:
             queue.refs += 1
         queue.null_stream |= null_stream and self._metric and self._mode == 2
-        self._observe(Kind.QUEUE_ACQUIRE, ring_base=queue.hsa.ring_base, refs=queue.refs, reused=int(reused))
+        self._observe(
+            Kind.QUEUE_ACQUIRE,
+            ring_base=queue.hsa.ring_base,
+            hsa_queue=queue.hsa.address,
+            refs=queue.refs,
+            reused=int(reused),
+        )
         return queue
 
     def _create(self, priority: HsaPriority, cu_mask: int) -> HsaQueue:
         hsa = self._rocr.queue_create(self.node, self.rocm.value(RING_PACKETS))
         if priority is not HsaPriority.NORMAL:
             self._rocr.set_priority(hsa, priority)
+        self._tell_created(hsa, priority, cooperative=False)
         allowed = self.settings.global_cu_mask
         mask = cu_mask & allowed if cu_mask and allowed else cu_mask or allowed
         if mask:
+            self._observe(Kind.CU_MASK, ring_base=hsa.ring_base, hsa_queue=hsa.address, mask=f"0x{mask:x}")
             self._rocr.set_cu_mask(hsa, _words(mask))
         return hsa
+
+    def _tell_created(self, hsa: HsaQueue, priority: HsaPriority, *, cooperative: bool) -> None:
+        self._observe(
+            Kind.QUEUE_CREATE,
+            ring_base=hsa.ring_base,
+            hsa_queue=hsa.address,
+            packets=hsa.packets,
+            priority=int(priority),
+            cooperative=int(cooperative),
+        )
 
     @property
     def _metric(self) -> bool:

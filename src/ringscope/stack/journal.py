@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
+
+TICK_NS = 1000
+"""A journal without a clock stamps its events this far apart: logs count microseconds."""
 
 
 class Observer(Protocol):
@@ -20,21 +22,29 @@ def nobody(kind: Kind, **attrs: Value) -> None:
 
 
 class Journal:
-    """An observer that keeps everything, for one process.
+    """Keeps what the layers of one process tell, each under its name (``hip``, ``rocr``, ``thunk``).
 
-    The layers have no clock: ``time_ns`` counts happenings from 0 and the clock is UNKNOWN.
+    The layers have no clock: an event's time is its place in the journal, in ticks of a microsecond, and its clock is
+    UNKNOWN.
     """
 
-    def __init__(self, pid: int, origin: str = "stack") -> None:
+    def __init__(self, pid: int) -> None:
         self.pid = pid
-        self.origin = origin
         self.events: list[Event] = []
 
-    def __call__(self, kind: Kind, **attrs: Value) -> None:
-        """Keep one happening."""
-        at = len(self.events)
-        self.events.append(Event(at, kind, attrs, Source(self.origin, at + 1), Clock.UNKNOWN, self.pid))
+    def of(self, layer: str) -> Observer:
+        """The observer that files under ``layer``."""
 
-    def recording(self, notes: Iterable[str] = ()) -> Recording:
-        """What was kept so far."""
-        return Recording(self.origin, tuple(self.events), notes=tuple(notes))
+        def observe(kind: Kind, **attrs: Value) -> None:
+            at = len(self.events)
+            self.events.append(Event(at * TICK_NS, kind, attrs, Source(layer, at + 1), Clock.UNKNOWN, self.pid))
+
+        return observe
+
+    def layer(self, name: str) -> list[Event]:
+        """The events of one layer; HIP's are those that its log would hold."""
+        return [event for event in self.events if event.source.file == name]
+
+    def recording(self, layer: str) -> Recording:
+        """The events of one layer as a Recording."""
+        return Recording(layer, tuple(self.layer(layer)), facts={"pid": self.pid})

@@ -66,3 +66,13 @@ def test_no_device_is_an_empty_file() -> None:
 def test_register_addresses(generation: Generation, xccs: int, expected: list[int]) -> None:
     part = device(xccs, generation)
     assert [address(part, xcc) for xcc in range(xccs)] == expected
+
+
+def test_vi_prints_the_cu_masks_before_its_54_registers() -> None:
+    image = Image(LAYOUT, struct.pack("<56I", *range(56)), 128)
+    part = Device(1, 0xABCD, HERE, Generation.VI, hqds=(Hqd(0, 1, 0, 2, image, HERE),))
+    lines = hqds(Snapshot("one", devices=(part,))).splitlines()[2:]
+    assert lines[:2] == ["    0000b858: ffffffff ffffffff", "    0000b864: ffffffff ffffffff"]
+    words = [word for line in lines[2:] for word in line.partition(":")[2].split()]
+    assert lines[2].startswith("    0000c914: 00000000 00000001")
+    assert len(words) == 54

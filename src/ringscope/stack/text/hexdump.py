@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import lru_cache
 from itertools import chain
 
 WORDS_A_LINE = 8
@@ -19,34 +19,32 @@ LINE_CHARS = 9 * WORDS_A_LINE
 """Characters of a line's words: eight digits and a space each."""
 
 
-def _hex_lines(data: bytes) -> list[str]:
-    """Little-endian ``data`` as lines of up to eight words in hexadecimal."""
-    words = array("I", data)
-    if sys.byteorder == "little":
-        words.byteswap()
-    digits = words.tobytes().hex(" ", 4)
-    return [digits[at : at + LINE_CHARS - 1] for at in range(0, len(digits), LINE_CHARS)]
-
-
-@cache
-def _offsets(lines: int, indent: str) -> tuple[str, ...]:
-    return tuple(f"\n{indent}{line * 4 * WORDS_A_LINE:08x}: " for line in range(lines))
-
-
 def memory(data: bytes, indent: str) -> str:
     """``data`` (bytes, a multiple of 4) as ``seq_hex_dump`` prints it: offsets from 0, each line behind ``indent``.
 
     The text starts with a newline and ends without one, so that dumps and titles are joined by concatenation.
     """
-    lines = _hex_lines(data)
-    return "".join(chain.from_iterable(zip(_offsets(len(lines), indent), lines, strict=True)))
+    return _lines(data, _starts(0, len(data), indent))
 
 
 def registers(base: int, data: bytes) -> str:
     """Consecutive registers from byte address ``base`` on, as ``seq_reg_dump`` prints them; joined like dumps."""
-    lines = _hex_lines(data)
-    addresses = range(base, base + 4 * WORDS_A_LINE * len(lines), 4 * WORDS_A_LINE)
-    return "".join(f"\n    {address:08x}: {line}" for address, line in zip(addresses, lines, strict=True))
+    return _lines(data, _starts(base, len(data), "    "))
+
+
+@lru_cache(maxsize=4096)
+def _starts(base: int, size: int, indent: str) -> tuple[str, ...]:
+    """What stands before the words of each line: there are few different ones, and each is used thousands of times."""
+    return tuple(f"\n{indent}{at:08x}: " for at in range(base, base + size, 4 * WORDS_A_LINE))
+
+
+def _lines(data: bytes, starts: tuple[str, ...]) -> str:
+    words = array("I", data)
+    if sys.byteorder == "little":
+        words.byteswap()
+    digits = words.tobytes().hex(" ", 4)
+    places = range(0, len(digits), LINE_CHARS)
+    return "".join([start + digits[at : at + LINE_CHARS - 1] for start, at in zip(starts, places, strict=True)])
 
 
 def register_pairs(pairs: Iterable[tuple[int, int]]) -> str:

@@ -37,6 +37,13 @@ HARVESTED_XCCS = {4: (0, 3, 4, 7)}
 A device of another number of XCCs is taken to have them all, counted from 0 (inferred).
 """
 
+VI_HQD_DWORDS = 54
+VI_MASKS = tuple((dword * 4, 0xFFFFFFFF) for dword in (0x2E16, 0x2E17, 0x2E19, 0x2E1A))
+"""VI prints COMPUTE_STATIC_THREAD_MGMT_SE0 to SE3 before each slot's 54 registers (amdgpu_amdkfd_gfx_v8.c).
+
+A Snapshot does not hold them: every CU is shown as enabled, the value without a CU mask.
+"""
+
 
 def hqds(snapshot: Snapshot) -> str:
     """The file as the driver would print it for the devices of ``snapshot``."""
@@ -78,4 +85,7 @@ def _of(slots: Sequence[Hqd], xcc: int) -> list[Hqd]:
 
 
 def _registers(device: Device, slot: Hqd) -> str:
-    return hexdump.registers(address(device, slot.xcc, slot.image.first_dword), slot.image.data)
+    base, data = address(device, slot.xcc, slot.image.first_dword), slot.image.data
+    if device.generation is not Generation.VI:
+        return hexdump.registers(base, data)
+    return hexdump.register_pairs(VI_MASKS) + hexdump.registers(base, data[: 4 * VI_HQD_DWORDS])
