@@ -78,13 +78,13 @@ class SdmaRlc:
     source: Source
 
     @property
-    def registers(self) -> dict[int, int]:
-        """Register values by byte address."""
-        return {
-            run.address + at: int.from_bytes(run.data[at : at + 4], "little")
+    def registers(self) -> tuple[tuple[int, int], ...]:
+        """Every register as byte address and value."""
+        return tuple(
+            (run.address + at, int.from_bytes(run.data[at : at + 4], "little"))
             for run in self.runs
             for at in range(0, len(run.data), 4)
-        }
+        )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 
 from ringscope.parts.layout import Generation, Image, Layout
 from ringscope.recording import Source
-from ringscope.snapshot import Device, Hqd, SdmaRlc, Snapshot
+from ringscope.snapshot import Device, Hqd, Run, SdmaRlc, Snapshot
 from ringscope.stack.text import hqds
 from ringscope.stack.text.hqds import address
 
@@ -22,7 +22,7 @@ def device(xccs: int, generation: Generation = Generation.V9_4_3) -> Device:
 
 def test_hiq_then_slots_of_each_xcc_then_sdma() -> None:
     zeros = " ".join(["00000000"] * 7)
-    sdma = SdmaRlc(0, 1, ((0x4E40, 0x40000), (0x4E44, 0), (0x4EE0, 1)), HERE)
+    sdma = SdmaRlc(0, 1, (Run(0x4E40, struct.pack("<2I", 0x40000, 0)), Run(0x4EE0, struct.pack("<I", 1))), HERE)
     busy = Device(
         2,
         0xF7BC,
