@@ -30,11 +30,8 @@ def slot(
     xcc: int, pipe: int, queue: int, holds: Image | None, line: int, stale: Image | None = None, **live: int
 ) -> Hqd:
     """A slot that holds a queue, or is free (with stale registers, if any)."""
-    words = (
-        list((holds or stale).words[HQD_FIRST_DWORD : HQD_FIRST_DWORD + HQD_DWORDS])
-        if holds or stale
-        else [0] * HQD_DWORDS
-    )
+    shows = holds or stale
+    words = list(shows.words[HQD_FIRST_DWORD : HQD_FIRST_DWORD + HQD_DWORDS]) if shows else [0] * HQD_DWORDS
     layout = compute(GEN)
     words[layout["cp_hqd_active"].dword - HQD_FIRST_DWORD] = int(holds is not None)
     for name, value in live.items():
