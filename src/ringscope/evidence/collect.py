@@ -182,7 +182,7 @@ def _places(dumps: Sequence[tuple[InputFile, FileKind, object]]) -> list[PurePos
     When no kind occurs twice there is one moment only, whatever the names.
     """
     folders = [file.location.parent for file, _, _ in dumps]
-    if len({kind for _, kind, _ in dumps}) == len(dumps):
+    if folders and len({kind for _, kind, _ in dumps}) == len(dumps):
         return [PurePosixPath(os.path.commonpath(folders))] * len(dumps)
     places = []
     for (file, _, _), folder in zip(dumps, folders, strict=True):

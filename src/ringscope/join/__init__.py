@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ringscope.join.intervals import Interval, interval
+from ringscope.join.part import parts_of
 from ringscope.join.queues import JoinedQueue, join_queues
 from ringscope.join.streams import Stream, streams_of
+from ringscope.parts import catalogue
 from ringscope.recording import Recording
 from ringscope.snapshot import Device, Snapshot
 
@@ -26,6 +28,10 @@ class State:
     def on(self, device: Device) -> list[JoinedQueue]:
         """The queues of one device."""
         return [queue for queue in self.queues if queue.gpu_id == device.gpu_id]
+
+    def parts(self, device: Device) -> list[tuple[catalogue.Device, catalogue.Partition]]:
+        """Catalogue parts and partition modes that the device may be."""
+        return parts_of(device, self.on(device))
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from ringscope.join import Case, State
 from ringscope.join.intervals import Interval
 from ringscope.join.queues import AQL_PACKET_DWORDS, JoinedQueue, PipePriority
 from ringscope.join.streams import HSA_PRIORITY, Stream
-from ringscope.report.terminal import Terminal, columns
+from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.snapshot import Device
-from ringscope.verdicts.answer import Answer, Verdict
+from ringscope.verdicts.answer import Answer, Because, Verdict
 from ringscope.verdicts.runlists import words
 
 SCHEMA = "ringscope.explain/1"
@@ -178,6 +178,7 @@ def text(
     if len(case.states) > 1:
         lines += ["", *_changes(case, terminal)]
     lines += ["", *_answers(answers, terminal, verbose)]
+    lines += _open(answers, terminal)
     lines += _notes(case, unread, verbose, terminal)
     return "\n".join(lines).strip("\n")
 
@@ -188,16 +189,13 @@ def _machine(case: Case, main: State, terminal: Terminal) -> list[str]:
     for device in main.snapshot.devices:
         if used and device.gpu_id not in used:
             continue
-        shape = [f"gpu {device.gpu_id:x}"]
-        if device.node is not None:
-            shape[0] += f" (node {device.node})"
-        if device.generation:
-            shape.append(f"MQD {device.generation.value}")
+        shape = _part(main, device)
+        shape.append(f"gpu {device.gpu_id:x}" + (f" (node {device.node})" if device.node is not None else ""))
         if device.xccs:
             shape.append(f"{device.xccs} XCC")
             shape.append(f"{_busy(device)} of {device.slots_per_xcc} slots busy on each")
         if any(hiq.active for hiq in device.hiqs):
-            shape.append("HWS (CPSCH): its HIQ is active")
+            shape.append("scheduled by firmware (HWS)")
         lines.append(terminal.bold(" · ".join(shape)))
     rest = [device for device in main.snapshot.devices if used and device.gpu_id not in used]
     if rest:
@@ -209,6 +207,15 @@ def _machine(case: Case, main: State, terminal: Terminal) -> list[str]:
         )
         lines.append(f"{len(case.states)} snapshots in time order: {labels}")
     return lines
+
+
+def _part(main: State, device: Device) -> list[str]:
+    parts = main.parts(device)
+    names = {part.name for part, _ in parts}
+    if len(names) == 1:
+        modes = {mode.name for _, mode in parts}
+        return [names.pop() + (f" {modes.pop()}" if len(modes) == 1 and len(parts[0][0].partitions) > 1 else "")]
+    return [f"MQD {device.generation.value}"] if device.generation else []
 
 
 def _process(pid: int, queues: list[JoinedQueue], streams: Sequence[Stream], terminal: Terminal) -> list[str]:
@@ -326,14 +333,12 @@ def _changes(case: Case, terminal: Terminal) -> list[str]:
     return [*lines, *columns(rows)]
 
 
-_PAINT = {Verdict.YES: "yes", Verdict.NO: "no", Verdict.UNDECIDED: "undecided"}
-
-
 def _answers(answers: Sequence[Answer], terminal: Terminal, verbose: bool) -> list[str]:
     width = max((len(answer.question) for answer in answers), default=0)
+    indent = width + 15
     lines = []
-    for answer in answers:
-        word = answer.verdict.value
+    for answer in sorted(answers, key=lambda answer: answer.verdict is Verdict.UNDECIDED):
+        word = answer.verdict.value.ljust(9)
         paint = (
             terminal.bad
             if answer.finding
@@ -341,34 +346,48 @@ def _answers(answers: Sequence[Answer], terminal: Terminal, verbose: bool) -> li
             if answer.verdict is Verdict.UNDECIDED
             else terminal.good
         )
-        lines.append(f"  {terminal.bold(answer.question.ljust(width))}  {paint(word.ljust(9))}  {answer.summary}")
-        pad = " " * (width + 15)
-        shown = answer.because if verbose else answer.because[:1] if answer.finding else ()
-        lines += [f"{pad}because {item.text}{_at(item.at, terminal)}" for item in shown]
+        lead = f"  {terminal.bold(answer.question.ljust(width))}  {paint(word)}  "
+        lines += wrapped(lead, answer.summary, terminal.width, indent)
+        details = [("because", item.text + _at(item.at)) for item in _shown(answer, verbose)]
         if verbose or answer.verdict is Verdict.UNDECIDED or answer.finding:
-            lines += [f"{pad}missing {item.what}: {item.how}" for item in answer.missing]
-            lines += [f"{pad}do      {answer.todo}"] if answer.todo else []
+            details += [
+                ("to decide" if not answer.finding else "missing", f"{m.what}: {m.how}") for m in answer.missing
+            ]
+            details += [("do", answer.todo)] if answer.todo else []
         if verbose:
-            lines += [f"{pad}overturned by {answer.overturned_by}"] if answer.overturned_by else []
-            lines += [f"{pad}rests on {answer.rests_on}"] if answer.rests_on else []
+            details += [("overturned by", answer.overturned_by)] if answer.overturned_by else []
+            details += [("rests on", answer.rests_on)] if answer.rests_on else []
+        for name, what in details:
+            lines += wrapped(" " * indent + terminal.dim(name) + " ", what, terminal.width, indent + len(name) + 1)
     return lines
 
 
-def _at(sources: Sequence[object], terminal: Terminal) -> str:
+def _open(answers: Sequence[Answer], terminal: Terminal) -> list[str]:
+    """How to get what the undecided answers lack; a command stands whole on its line, to be copied."""
+    needs = dict.fromkeys(
+        (item.how, item.what) for answer in answers if answer.verdict is Verdict.UNDECIDED for item in answer.missing
+    )
+    return ["", terminal.dim("  to decide what is open"), *columns(needs)] if needs else []
+
+
+def _shown(answer: Answer, verbose: bool) -> Sequence[Because]:
+    """Evidence worth a line: all when asked for, the first piece where the user should act."""
+    return answer.because if verbose else answer.because[:1] if answer.finding else ()
+
+
+def _at(sources: Sequence[object]) -> str:
     if not sources:
         return ""
-    shown = ", ".join(str(source) for source in sources[:3])
     more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
-    return terminal.dim(f"  ({shown}{more})")
+    return f" ({', '.join(str(source) for source in sources[:3])}{more})"
 
 
 def _notes(case: Case, unread: Sequence[tuple[str, str]], verbose: bool, terminal: Terminal) -> list[str]:
     notes = []
     stale = [queue for queue in (case.main.queues if case.main else ()) if queue.live and queue.differences]
     if stale:
-        notes.append(
-            f"{len(stale)} queues' MQDs are saved copies and older than their slots: pointers and VMID come from hqds."
-        )
+        names = ", ".join(queue.name for queue in stale[:4]) + (" and others" if len(stale) > 4 else "")
+        notes.append(f"the MQDs of {names} were saved before the slots were read: pointers and VMID come from hqds")
     odd = [
         f"{queue.name}: {diff.register} is {diff.saved:#x} in mqds and {diff.live:#x} in its slot on XCC {diff.xcc}"
         for queue in stale
@@ -378,9 +397,10 @@ def _notes(case: Case, unread: Sequence[tuple[str, str]], verbose: bool, termina
     notes += odd
     notes += [note for state in case.states for note in state.snapshot.notes]
     notes += [note for recording in case.recordings for note in recording.notes]
-    if unread and verbose:
-        notes += [f"not read: {path} ({why})" for path, why in unread]
-    elif unread:
-        notes.append(f"{len(unread)} files were not read; --verbose names them")
+    notes += [f"not read: {path} ({why})" for path, why in (unread if verbose else unread[:3])]
+    if len(unread) > 3 and not verbose:
+        notes.append(f"{len(unread) - 3} more files were not read; --verbose names them")
     unique = list(dict.fromkeys(notes))
-    return ["", *(terminal.dim(f"  Note: {note}") for note in unique)] if unique else []
+    if not unique:
+        return []
+    return ["", *(terminal.dim(line) for note in unique for line in wrapped("  Note: ", note, terminal.width))]

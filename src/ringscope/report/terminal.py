@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -71,3 +72,15 @@ def columns(rows: Iterable[Sequence[str]], head: Sequence[str] = (), indent: int
 
 def _numeric(cell: str) -> bool:
     return cell == "-" or cell.replace(".", "", 1).replace(",", "").removeprefix("-").isdigit()
+
+
+def wrapped(lead: str, text: str, width: int, lead_width: int | None = None) -> list[str]:
+    """``text`` after ``lead``, its further lines indented to where it began.
+
+    ``lead_width`` is the columns that ``lead`` takes, when escape codes make it look longer. Text is never squeezed
+    into fewer than 30 columns; long words (paths, commands) stay whole.
+    """
+    indent = len(lead) if lead_width is None else lead_width
+    room = max(width - indent, 30)
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
+    return [lead + lines[0], *(" " * indent + line for line in lines[1:])]

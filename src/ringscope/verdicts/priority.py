@@ -14,8 +14,10 @@ from ringscope.verdicts import sources
 from ringscope.verdicts.answer import Answer, Because, Missing, Verdict
 
 ID = "priority-arrived"
-QUESTION = "Did stream priority reach cp_hqd_pipe_priority?"
-RESTS_ON = "pipe_priority_map of kfd_mqd_manager.c: KFD 0-6 low, 7-10 medium, 11-15 high"
+QUESTION = "Did stream priority arrive?"
+RESTS_ON = (
+    "cp_hqd_pipe_priority of the MQD and pipe_priority_map of kfd_mqd_manager.c: KFD 0-6 low, 7-10 medium, 11-15 high"
+)
 OVERTURNED_BY = "a stream whose log says HIGH or LOW while its queue's MQD says 7 and MEDIUM"
 PIPE_PRIORITY = (0,) * 7 + (1,) * 4 + (2,) * 5
 _PIPE_OF_HSA = {0: 0, 1: 1, 2: 2}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ringscope.verdicts.answer import Missing
 
-MQDS = Missing("the MQDs of the queues", "sudo cat /sys/kernel/debug/kfd/mqds > mqds   (while the program runs)")
-HQDS = Missing("the hardware slots", "sudo cat /sys/kernel/debug/kfd/hqds > hqds   (while the program runs)")
-RLS = Missing("the runlist itself", "sudo cat /sys/kernel/debug/kfd/rls > rls   (while the program runs)")
+MQDS = Missing("the queues' MQDs, while the program runs", "sudo cat /sys/kernel/debug/kfd/mqds > mqds")
+HQDS = Missing("the hardware slots, while the program runs", "sudo cat /sys/kernel/debug/kfd/hqds > hqds")
+RLS = Missing("the runlist itself, while the program runs", "sudo cat /sys/kernel/debug/kfd/rls > rls")
 KERNEL_LOG = Missing("the kernel's own warning", "sudo dmesg | grep -i oversubscribed > kernel.log")
 SECOND_SNAPSHOT = Missing(
-    "a second snapshot to measure from", "read hqds twice, before and after what you ask about, into two folders"
+    "movement: two readings, before and after what you ask about",
+    "for i in 1 2; do mkdir $i; sudo cat /sys/kernel/debug/kfd/hqds > $i/hqds; sleep 5; done",
 )
-RUNTIME_LOG = Missing("the runtime's log", "AMD_LOG_LEVEL=3 ./app 2> app.log   and give app.log too")
+RUNTIME_LOG = Missing("the runtime's log", "AMD_LOG_LEVEL=3 ./app 2> app.log")
