@@ -21,6 +21,7 @@ $(READY): requirements.txt pyproject.toml
 	  $(PYTHON) -m venv $(VENV) \
 	  && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt \
 	  && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; fi
+	@$(BIN)/python -m compileall -q src  # also where PYTHONDONTWRITEBYTECODE is set: start-up halves
 	@touch $@
 
 demo: $(READY) ## the main job, on real input when ../shared is there

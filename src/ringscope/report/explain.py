@@ -349,16 +349,14 @@ def _answers(answers: Sequence[Answer], terminal: Terminal, verbose: bool) -> li
         lead = f"  {terminal.bold(answer.question.ljust(width))}  {paint(word)}  "
         lines += wrapped(lead, answer.summary, terminal.width, indent)
         details = [("because", item.text + _at(item.at)) for item in _shown(answer, verbose)]
-        if verbose or answer.verdict is Verdict.UNDECIDED or answer.finding:
-            details += [
-                ("to decide" if not answer.finding else "missing", f"{m.what}: {m.how}") for m in answer.missing
-            ]
-            details += [("do", answer.todo)] if answer.todo else []
+        if answer.finding and answer.todo:
+            details.append(("do", answer.todo))
         if verbose:
+            details += [("missing", item.what) for item in answer.missing]
             details += [("overturned by", answer.overturned_by)] if answer.overturned_by else []
             details += [("rests on", answer.rests_on)] if answer.rests_on else []
         for name, what in details:
-            lines += wrapped(" " * indent + terminal.dim(name) + " ", what, terminal.width, indent + len(name) + 1)
+            lines += [terminal.dim(line) for line in wrapped(f"      {name} ", what, terminal.width)]
     return lines
 
 
@@ -367,12 +365,13 @@ def _open(answers: Sequence[Answer], terminal: Terminal) -> list[str]:
     needs = dict.fromkeys(
         (item.how, item.what) for answer in answers if answer.verdict is Verdict.UNDECIDED for item in answer.missing
     )
-    return ["", terminal.dim("  to decide what is open"), *columns(needs)] if needs else []
+    lines = [line for how, what in needs for line in (f"    {what}", f"      {terminal.bold(how)}")]
+    return ["", terminal.dim("  to decide what is open"), *lines] if needs else []
 
 
 def _shown(answer: Answer, verbose: bool) -> Sequence[Because]:
-    """Evidence worth a line: all when asked for, the first piece where the user should act."""
-    return answer.because if verbose else answer.because[:1] if answer.finding else ()
+    """Evidence worth a line: the first piece, or all when asked for."""
+    return answer.because if verbose else answer.because[:1]
 
 
 def _at(sources: Sequence[object]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ class Terminal:
         """The terminal behind ``stream``; no colour in a pipe, under NO_COLOR or on a dumb terminal."""
         tty = stream.isatty()
         colour = tty and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-        return cls(colour, shutil.get_terminal_size((100, 24)).columns if tty else 100)
+        return cls(colour, os.get_terminal_size(stream.fileno()).columns or 100 if tty else 100)
 
     def _paint(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and text else text
