@@ -85,12 +85,20 @@ def _render(result: Result, args: argparse.Namespace) -> str:
     return text if not text or text.endswith("\n") else text + "\n"
 
 
+def _parse(parser: _Parser, words: list[str]) -> argparse.Namespace:
+    """Options may stand between the words of a command line, unless a program's own command line ends it."""
+    try:
+        return parser.parse_intermixed_args(words)
+    except TypeError:  # argparse's answer to a positional that takes the rest of the line
+        return parser.parse_args(words)
+
+
 def _run(name: str, rest: list[str]) -> int:
     import importlib
     import logging
 
     module = importlib.import_module(f"ringscope.verbs.{name}")
-    args = _verb_parser(name, module).parse_args(rest)
+    args = _parse(_verb_parser(name, module), rest)
     logging.basicConfig(level=args.log_level.upper(), format="ringscope: %(message)s", stream=sys.stderr)
     result: Result = module.run(args)
     _write(_render(result, args), args.output)
