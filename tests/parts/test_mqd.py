@@ -11,7 +11,7 @@ from ringscope.parts.layout import Builder, Generation, Image, Layout
 from ringscope.parts.sources import SOURCES, keys
 
 COMPUTE = [mqd.compute(g) for g in Generation]
-TABLES = [*COMPUTE, *map(mqd.hiq, Generation)]
+TABLES = [*COMPUTE, *map(mqd.hiq, Generation), *map(mqd.sdma, Generation)]
 LINE = re.compile(r"    [0-9a-f]{8}: ((?:[0-9a-f]{8} ?)+)$")
 V9_4_3 = mqd.compute(Generation.V9_4_3)
 
@@ -177,3 +177,43 @@ def test_real_hqds_are_read_through_the_same_table(shared: Path) -> None:
     assert hiq.get("cp_hqd_queue_priority") == 1
     with pytest.raises(IndexError):
         first.word(184)
+
+
+@pytest.mark.parametrize(
+    ("name", "dwords"),
+    [
+        ("rb_cntl", "0 0 0 0"),
+        ("rb_base_hi", "2 2 2 2"),
+        ("rb_wptr_hi", "6 6 6 6"),
+        ("rb_rptr_addr_hi", "8 8 7 8"),
+        ("rb_rptr_addr_lo", "9 9 8 7"),
+        ("context_status", "17 17 16 -"),
+        ("doorbell", "18 18 17 15"),
+        ("doorbell_offset", "22 22 19 17"),
+        ("sched_cntl", "- - 22 20"),
+        ("dummy_reg", "27 27 25 23"),
+        ("rb_wptr_poll_addr_hi", "28 28 26 25"),
+        ("rb_wptr_poll_addr_lo", "29 29 27 24"),
+    ],
+)
+def test_sdma_mqd_words_stand_where_the_header_puts_them(name: str, dwords: str) -> None:
+    tables = [mqd.sdma(g) for g in (Generation.V9, Generation.V10, Generation.V11, Generation.V12)]
+    found = [str(t[f"sdmax_rlcx_{name}"].dword) if f"sdmax_rlcx_{name}" in t else "-" for t in tables]
+    assert " ".join(found) == dwords
+
+
+def test_sdma_mqd_sizes_and_the_drivers_own_words() -> None:
+    for generation in Generation:
+        table = mqd.sdma(generation)
+        assert table.dwords * 4 == (520 if generation is Generation.V10 else 512)
+        assert table["sdma_engine_id"].dword == table.dwords - 2
+        assert table["sdma_queue_id"].dword == table.dwords - 1
+
+
+def test_sdma_rows_name_the_generations_in_which_they_stand_there() -> None:
+    for generation in Generation:
+        for reg in mqd.sdma(generation).registers:
+            for other in Generation:
+                rows = mqd.sdma(other)
+                same = reg.name in rows and rows[reg.name].dword == reg.dword
+                assert same == (other in reg.gens), f"{reg.name} {other}"

@@ -151,6 +151,15 @@ class Device:
 _NODES = {"SPX": 1, "DPX": 2, "TPX": 3, "QPX": 4, "CPX": 0}
 # In CPX two neighbouring nodes share a VMID space and take a half each (kfd_device).
 _CPX_VMIDS = ((4, 9), (10, 15))
+# ISA targets of each family of MQD layouts (kfd_device).
+_TARGETS = {
+    Generation.VI: "801 802 803 805 810",
+    Generation.V9: "900 902 904 906 908 909 90a 90c",
+    Generation.V9_4_3: "940 941 942 950",
+    Generation.V10: "1010 1011 1012 1013 1030 1031 1032 1033 1034 1035 1036",
+    Generation.V11: "1100 1101 1102 1103 1150 1151 1152 1153",
+    Generation.V12: "1200 1201",
+}
 # Fields that a device may leave out: unknown, or (second tuple) meaning that there is none.
 _MAY_BE_UNKNOWN = ("shader_engines_per_xcc", "array_count", "cus_per_array", "gws", "sdma_engines", "sdma_xgmi_engines")
 _MAY_BE_ABSENT = ("non_cp_doorbells", "sdma_doorbell_base", "sdma_doorbell_step", "hiq_doorbell", "packet_format")
@@ -227,20 +236,12 @@ def for_gfx(gfx: str) -> tuple[Device, ...]:
 
 
 def generation_of_gfx(gfx: str) -> Generation:
-    """Family of MQD layouts of an ISA target; InputError when it is none that KFD drives.
-
-    Holds for targets beyond the catalogue too: layouts change with the GC major version, and with 9.4.3 (gfx940).
-    """
+    """Family of MQD layouts of an ISA target, in the catalogue or not; InputError when KFD drives no such target."""
     wanted = gfx.lower().removeprefix("gfx")
-    major, minor = (wanted[:-2], wanted[-2:])
-    if wanted[-2:].isalnum():
-        if major == "8":
-            return Generation.VI
-        if major == "9":
-            return Generation.V9_4_3 if minor[0] in "45" else Generation.V9
-        if major in ("10", "11", "12"):
-            return Generation(f"v{major}")
-    raise InputError(f"no MQD layout for target gfx{wanted}", todo=_near(wanted, sorted({d.gfx for d in devices()})))
+    for generation, targets in _TARGETS.items():
+        if wanted in targets.split():
+            return generation
+    raise InputError(f"no target gfx{wanted}", todo=_near(wanted, " ".join(_TARGETS.values()).split()))
 
 
 def known_fields(device: Device) -> dict[str, Any]:

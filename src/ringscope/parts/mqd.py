@@ -837,9 +837,11 @@ def sdma(generation: Generation) -> Layout:
     for dword, name in enumerate(_SDMA_WORDS[generation]):
         meaning, unit = _SDMA_MEANING.get(name, (f"{name.replace('_', ' ')}: the engine's own", ""))
         source = "structs, kfd_mqd, sdma_mask" if name in _SDMA_BITS else _S
-        words.append(Register(dword, f"sdmax_rlcx_{name}", meaning, source, unit, bits=_SDMA_BITS.get(name, ())))
+        held = tuple(g for g in ALL if _SDMA_WORDS[g][dword : dword + 1] == (name,))
+        words.append(Register(dword, f"sdmax_rlcx_{name}", meaning, source, unit, held, _SDMA_BITS.get(name, ())))
+    alike = tuple(g for g in ALL if _SDMA_DWORDS.get(g, 128) == dwords)
     driver = (
-        Register(dwords - 2, "sdma_engine_id", "driver's own: engine of the queue", _D),
-        Register(dwords - 1, "sdma_queue_id", "driver's own: queue on that engine", _D),
+        Register(dwords - 2, "sdma_engine_id", "driver's own: engine of the queue", _D, gens=alike),
+        Register(dwords - 1, "sdma_queue_id", "driver's own: queue on that engine", _D, gens=alike),
     )
     return layout_for("SDMA MQD", generation, dwords, (*words, *driver))
