@@ -1,0 +1,69 @@
+"""The command itself: help, exit codes, output files, and what it must not import."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ringscope.cli import VERBS, main
+
+
+def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert [verb for verb in VERBS if f"\n  {verb} " not in shown] == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_exit_codes(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0
+    assert "exit codes" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = "import sys\nfrom ringscope.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    script += "print([n for n in sys.modules if n.split('.')[0] in {'numpy', 'numba', 'polars', 'tarfile', 'sqlite3'}])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_unknown_verb_is_one_line_and_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["frobnicate"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "frobnicate" in line and "explain" in line
+
+
+def test_no_verb_prints_help_and_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "explain" in capsys.readouterr().out
+
+
+def test_an_unknown_option_is_one_line_and_two(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["explain", "--frobnicate", "x"])
+    assert stop.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_output_is_written_whole_or_not_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mqds").write_bytes(b"")
+    target = tmp_path / "out.json"
+    assert main(["explain", str(tmp_path / "mqds"), "--json", "--output", str(target)]) == 0
+    assert json.loads(target.read_text())["schema"] == "ringscope.explain/1"
+    assert capsys.readouterr().out == ""
+    assert main(["explain", str(tmp_path / "mqds"), "-o", str(tmp_path / "no" / "out.json")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mqds", "out.json"]
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "mqds").write_bytes(b"")
+    command = f"{sys.executable} -m ringscope explain {tmp_path / 'mqds'} --json | head -c 1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
