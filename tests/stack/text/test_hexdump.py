@@ -23,17 +23,6 @@ def test_registers_count_addresses() -> None:
     )
 
 
-def test_a_jump_of_the_address_ends_the_line() -> None:
-    pairs = [(0x4E80, 0), (0x4E84, 4), (0x4EE0, 5)]
-    assert hexdump.register_pairs(pairs) == "\n    00004e80: 00000000 00000004\n    00004ee0: 00000005"
-
-
-@given(base=st.integers(0, 1 << 24), words=WORDS)
-def test_consecutive_pairs_print_like_registers(base: int, words: list[int]) -> None:
-    pairs = [(base + 4 * at, word) for at, word in enumerate(words)]
-    assert hexdump.register_pairs(pairs) == hexdump.registers(base, struct.pack(f"<{len(words)}I", *words))
-
-
 @given(words=WORDS)
 def test_every_word_can_be_read_back(words: list[int]) -> None:
     text = hexdump.memory(struct.pack(f"<{len(words)}I", *words), "    ")

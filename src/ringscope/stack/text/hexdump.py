@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import chain
 
 WORDS_A_LINE = 8
 LINE_CHARS = 9 * WORDS_A_LINE
@@ -45,19 +43,3 @@ def _lines(data: bytes, starts: tuple[str, ...]) -> str:
     digits = words.tobytes().hex(" ", 4)
     places = range(0, len(digits), LINE_CHARS)
     return "".join([start + digits[at : at + LINE_CHARS - 1] for start, at in zip(starts, places, strict=True)])
-
-
-def register_pairs(pairs: Iterable[tuple[int, int]]) -> str:
-    """Registers with their byte addresses, in order: a line ends after eight words and where addresses jump."""
-    return "".join(chain.from_iterable(_pairs(pairs)))
-
-
-def _pairs(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[str, ...]]:
-    left, expected = 0, -1
-    for address, value in pairs:
-        if left == 0 or address != expected:
-            yield f"\n    {address:08x}: ", f"{value:08x}"
-            left = WORDS_A_LINE
-        else:
-            yield " ", f"{value:08x}"
-        left, expected = left - 1, address + 4

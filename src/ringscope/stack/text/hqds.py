@@ -38,8 +38,8 @@ A device of another number of XCCs is taken to have them all, counted from 0 (in
 """
 
 VI_HQD_DWORDS = 54
-VI_MASKS = tuple((dword * 4, 0xFFFFFFFF) for dword in (0x2E16, 0x2E17, 0x2E19, 0x2E1A))
-"""VI prints COMPUTE_STATIC_THREAD_MGMT_SE0 to SE3 before each slot's 54 registers (amdgpu_amdkfd_gfx_v8.c).
+VI_MASKS = (0x2E16 * 4, 0x2E19 * 4)
+"""VI prints COMPUTE_STATIC_THREAD_MGMT_SE0 and SE1, SE2 and SE3 before a slot's 54 registers (amdgpu_amdkfd_gfx_v8.c).
 
 A Snapshot does not hold them: every CU is shown as enabled, the value without a CU mask.
 """
@@ -77,7 +77,7 @@ def _device(number: int, device: Device) -> Iterator[str]:
             yield _registers(device, slot)
     for rlc in device.sdma:
         yield f"\n  SDMA Engine {rlc.engine}, RLC {rlc.rlc}"
-        yield hexdump.register_pairs(rlc.registers)
+        yield "".join(hexdump.registers(run.address, run.data) for run in rlc.runs)
 
 
 def _of(slots: Sequence[Hqd], xcc: int) -> list[Hqd]:
@@ -88,4 +88,5 @@ def _registers(device: Device, slot: Hqd) -> str:
     base, data = address(device, slot.xcc, slot.image.first_dword), slot.image.data
     if device.generation is not Generation.VI:
         return hexdump.registers(base, data)
-    return hexdump.register_pairs(VI_MASKS) + hexdump.registers(base, data[: 4 * VI_HQD_DWORDS])
+    masks = "".join(hexdump.registers(mask, b"\xff" * 8) for mask in VI_MASKS)
+    return masks + hexdump.registers(base, data[: 4 * VI_HQD_DWORDS])

@@ -26,7 +26,7 @@ def kfd_proc(snapshot: Snapshot) -> dict[str, str]:
     files = {}
     for process in snapshot.processes:
         files[f"proc/{process.pid}/pasid"] = f"{process.pasid or 0}\n"
-        for queue in process.queues:
+        for queue in process.listed or process.queues:
             if queue.qid is None or queue.ring_bytes is None:
                 continue
             folder = f"proc/{process.pid}/queues/{queue.qid}"
