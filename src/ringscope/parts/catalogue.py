@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ringscope.errors import InputError
@@ -200,9 +201,8 @@ def _device(key: str, row: dict[str, Any], families: dict[str, dict[str, Any]]) 
 def devices() -> tuple[Device, ...]:
     """Every device of the catalogue, oldest first."""
     import tomllib  # noqa: PLC0415 - most commands never open the catalogue
-    from importlib.resources import files  # noqa: PLC0415
 
-    rows = tomllib.loads(files("ringscope.parts").joinpath("catalogue.toml").read_text("utf-8"))
+    rows = tomllib.loads(Path(__file__).with_name("catalogue.toml").read_text("utf-8"))
     return tuple(_device(key, row, rows["family"]) for key, row in rows["device"].items())
 
 
