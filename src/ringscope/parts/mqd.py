@@ -136,9 +136,9 @@ _DISPATCH = (
     Register(
         39,
         "compute_current_logic_xcc_id",
-        "XCC that gets the first workgroup counts from here: (start + xcc) mod XCCs for AQL, 0 for PM4. In captures it "
-        "equals the pipe of the slot, so something after the driver rewrites it",
-        "structs, kfd_mqd, MI308X",
+        "this XCC's place in the round of workgroups: the driver writes (start + xcc) mod XCCs for AQL, 0 for PM4; "
+        "captures start at the slot's pipe instead, so it is taken to be rewritten later",
+        "structs, kfd_mqd, MI308X, inferred",
         gens=V9_4_3,
     ),
     Register(
