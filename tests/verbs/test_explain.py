@@ -122,6 +122,13 @@ def test_text_says_five_queues_and_not_twenty(capsys: pytest.CaptureFixture[str]
     assert "\x1b" not in text
 
 
+def test_slots_without_mqds_are_not_taken_for_idle(capsys: pytest.CaptureFixture[str], shared: Path) -> None:
+    assert main(["explain", str(shared / "mi308x" / "streams-16" / "active" / "hqds")]) == 3
+    text = capsys.readouterr().out
+    assert "5 queues hold a slot" in text
+    assert "7f41b5200000" in text
+
+
 def test_a_tarball_explains_like_the_folder(capsys: pytest.CaptureFixture[str], shared: Path, tmp_path: Path) -> None:
     tarball = tmp_path / "capture.tar.gz"
     with tarfile.open(tarball, "w:gz", compresslevel=1) as tar:

@@ -11,7 +11,14 @@ from typing import Any
 
 from ringscope.join import Case, State
 from ringscope.join.intervals import Interval
-from ringscope.join.queues import AQL_PACKET_DWORDS, JoinedQueue, PipePriority
+from ringscope.join.queues import (
+    AQL_PACKET_DWORDS,
+    JoinedQueue,
+    PipePriority,
+    doorbell_of,
+    ring_base_of,
+    ring_bytes_of,
+)
 from ringscope.join.streams import HSA_PRIORITY, Stream
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.snapshot import Device
@@ -172,7 +179,9 @@ def text(
         lines += _machine(case, case.main, terminal)
         for pid, queues in _processes(case.main.queues).items():
             lines += ["", *_process(pid, queues, case.streams, terminal)]
-        if not case.main.queues:
+        if "mqds" not in case.main.snapshot.sources and not case.main.queues:
+            lines += _slots(case.main, terminal)
+        elif not case.main.queues:
             lines += ["", "  No process holds a queue."]
     lines += _streams(case, terminal)
     if len(case.states) > 1:
@@ -184,19 +193,18 @@ def text(
 
 
 def _machine(case: Case, main: State, terminal: Terminal) -> list[str]:
-    used = {queue.gpu_id for queue in main.queues}
-    lines = []
+    used = {queue.gpu_id for queue in main.queues} or {
+        device.gpu_id for device in main.snapshot.devices if _busy(device)
+    }
+    shapes: dict[str, list[Device]] = {}
     for device in main.snapshot.devices:
-        if used and device.gpu_id not in used:
-            continue
-        shape = _part(main, device)
-        shape.append(f"gpu {device.gpu_id:x}" + (f" (node {device.node})" if device.node is not None else ""))
-        if device.xccs:
-            shape.append(f"{device.xccs} XCC")
-            shape.append(f"{_busy(device)} of {device.slots_per_xcc} slots busy on each")
-        if any(hiq.active for hiq in device.hiqs):
-            shape.append("scheduled by firmware (HWS)")
-        lines.append(terminal.bold(" · ".join(shape)))
+        if device.gpu_id in used or not used:
+            shapes.setdefault(" · ".join(_shape(main, device)), []).append(device)
+    lines = []
+    for shape, devices in shapes.items():
+        names = " ".join(f"{device.gpu_id:x}" for device in devices)
+        where = f" (node {devices[0].node})" if len(devices) == 1 and devices[0].node is not None else ""
+        lines.append(terminal.bold(f"gpu {names}{where} · {shape}" if shape else f"gpu {names}{where}"))
     rest = [device for device in main.snapshot.devices if used and device.gpu_id not in used]
     if rest:
         busy = sum(hqd.active for device in rest for hqd in device.hqds)
@@ -207,6 +215,37 @@ def _machine(case: Case, main: State, terminal: Terminal) -> list[str]:
         )
         lines.append(f"{len(case.states)} snapshots in time order: {labels}")
     return lines
+
+
+def _shape(main: State, device: Device) -> list[str]:
+    shape = _part(main, device)
+    if device.xccs:
+        shape += [f"{device.xccs} XCC", f"{_busy(device)} of {device.slots_per_xcc} slots busy on each"]
+    if any(hiq.active for hiq in device.hiqs):
+        shape.append("scheduled by firmware (HWS)")
+    return shape
+
+
+def _slots(main: State, terminal: Terminal) -> list[str]:
+    """Occupied slots without their processes, when no MQD tells whose they are."""
+    rows = [
+        (
+            f"{device.gpu_id:x}",
+            f"pipe {hqd.pipe} queue {hqd.queue}",
+            f"{ring_base_of(hqd.image):x}",
+            size(ring_bytes_of(hqd.image)),
+            f"{doorbell_of(hqd.image):#x}",
+            str(hqd.image.get("cp_hqd_vmid", "vmid")),
+        )
+        for device in main.snapshot.devices
+        for hqd in device.hqds
+        if hqd.active and hqd.xcc == 0
+    ]
+    if not rows:
+        return ["", "  No slot holds a queue."]
+    table = columns(rows, head=("gpu", "slot on XCC 0", "ring", "size", "doorbell", "VMID"))
+    lead = f"  {len(rows)} queues hold a slot; whose they are is in mqds, which was not captured."
+    return ["", lead, "", terminal.dim(table[0]), *table[1:]]
 
 
 def _part(main: State, device: Device) -> list[str]:
