@@ -28,6 +28,7 @@ class Clock(Enum):
     MONOTONIC = "monotonic"
     BOOTTIME = "boottime"
     REALTIME = "realtime"
+    SCHED = "sched"  # the kernel's sched_clock: dmesg and ftrace; near MONOTONIC, but not steered by NTP
     GPU = "gpu"
     SIMULATED = "simulated"
     UNKNOWN = "unknown"
@@ -56,11 +57,11 @@ class Kind(Enum):
     DISPATCH = "dispatch"  # attrs: queue, begin, end, kernel, grid, workgroup
     COPY = "copy"
     API = "api"  # a HIP or HSA call; attrs: name, duration_ns
-    OVERSUBSCRIBED = "over-subscribed"  # attrs: limit
+    OVERSUBSCRIBED = "over-subscribed"  # attrs: limit, what is too many: "queues", "processes and queues"…, when said
     HANG = "hang"  # attrs (those known): gpu_id, doorbell, xcc, pipe, queue
     RESET = "reset"  # attrs: scope (queue, pipe, gpu), and those of HANG
     FAULT = "fault"
-    KERNEL_MESSAGE = "kernel-message"
+    KERNEL_MESSAGE = "kernel-message"  # attrs: text
 
 
 Value = int | str
