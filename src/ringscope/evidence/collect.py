@@ -31,6 +31,9 @@ from ringscope.snapshot import Device, Hqd, Mqd, Process, Queue, QueueType, Snap
 # What reads each kind of log or trace: ``read(path or stream, name) -> Recording``. Imported when a file asks for it.
 RECORDING_READERS = {
     FileKind.AMD_LOG: "ringscope.evidence.amd_log",
+    FileKind.KERNEL_LOG: "ringscope.evidence.kernel_text",
+    FileKind.KFD_TRACE: "ringscope.evidence.kernel_text",
+    FileKind.FTRACE: "ringscope.evidence.kernel_text",
 }
 
 

@@ -62,7 +62,7 @@ _RULES: tuple[tuple[FileKind, Callable[[bytes], bool]], ...] = (
     (FileKind.MQDS, _starts(r"\s{0,16}Process \d+ PASID \d+:\r?\n")),
     (FileKind.RLS, _starts(rf"{_NODE}  (No active runlist|[0-9a-f]{{8}}: )")),
     (FileKind.HQDS, _starts(_NODE)),
-    (FileKind.AMD_LOG, _lines(r"^(\x1b\[[0-9;]*m)?:[0-5]:[\w.+-]+ *: *\d+ *: *\d+ us: ")),
+    (FileKind.AMD_LOG, _lines(r"^(\x1b\[[0-9;]*m)?:[0-5]:[\w.+-]+ *: *\d+ *: *\d+d? us: ")),
     (FileKind.KFD_TRACE, _lines(r"\[KFD-TRACE\]|KFD_MAP_QUEUES_CPSCH:")),
     (FileKind.FTRACE, _lines(r"^# tracer: |^ {0,24}\S.{0,40}-\d+ +(\([ \d-]+\) +)?\[\d{3}\] +[\w.]{4,5} +\d+\.\d+: ")),
     (FileKind.ROCPROFV3_JSON, _lines(r'"rocprofiler-sdk-(tool|json-tool)"')),
@@ -70,7 +70,11 @@ _RULES: tuple[tuple[FileKind, Callable[[bytes], bool]], ...] = (
     (FileKind.ROCPROF_V1_CSV, _starts(r'"?Index"?,"?KernelName"?,"?gpu-id"?')),
     (FileKind.ROCPROFV3_CSV, _starts(r'"?(Guid|Kind|Domain)"?,.*\r?\n')),
     (FileKind.ROCMINFO, _lines(r"^HSA System Attributes *\r?$")),
-    (FileKind.KERNEL_LOG, _lines(r"^.{0,120}?(\[ *\d+\.\d{6}\]|kernel:).{0,120}?(amdgpu|kfd|\[drm)")),
+    # dmesg, journalctl and dmesg -T. The driver's first line may stand far behind the head: boot comes before it.
+    (
+        FileKind.KERNEL_LOG,
+        _lines(r"^[^\[\n]{0,128}(kernel: |\[ *\d+\.\d{6}\] )|^\[\w{3} \w{3} +\d{1,2} \d\d:\d\d:\d\d \d{4}\] "),
+    ),
 )
 
 _PROC_PATH = re.compile(
