@@ -40,6 +40,7 @@ def test_numbers_are_read_in_the_base_they_are_printed_in() -> None:
         "errno": -12,
     }
     assert read(b"MES failed to respond to msg=REMOVE_QUEUE") == {"request": "REMOVE_QUEUE"}
+    assert read(b"Evicting PASID 0012 queues") == {"pasid": 12}
     assert read(b"nothing of ours") is None
 
 

@@ -11,17 +11,32 @@ Source T is amdkfd and amdgpu of January 2026 (facts.md); other wordings are of 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ringscope.recording import Kind
 
+
+def number(text: bytes) -> int:
+    """Of a hexadecimal number with 0x, or else a decimal one, leading zeros allowed."""
+    return int(text, 16 if text.startswith(b"0x") else 10)
+
+
+def _hexadecimal(text: bytes) -> int:
+    return int(text, 16)
+
+
+def _name(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
+
+
 # How a number or a name of a message is written, and how it is read.
-_CONVERSIONS = {
-    "d": (rb"(-?\d{1,18})", 10),
-    "x": (rb"((?:0x)?[0-9a-fA-F]{1,16})", 16),
-    "i": (rb"(0x[0-9a-fA-F]{1,16}|\d{1,18})", 0),
-    "n": (rb"(.{0,32}?)", None),
-    "s": (rb"([^\s.,)]{1,64})", None),
+_CONVERSIONS: dict[str, tuple[bytes, Callable[[bytes], int | str] | None]] = {
+    "d": (rb"(-?\d{1,18})", number),
+    "x": (rb"((?:0x)?[0-9a-fA-F]{1,16})", _hexadecimal),
+    "i": (rb"(0x[0-9a-fA-F]{1,16}|\d{1,18})", number),
+    "n": (rb"(.{0,32}?)", _name),
+    "s": (rb"([^\s.,)]{1,64})", _name),
     "?": (rb".{0,64}?", None),
 }
 
@@ -43,28 +58,27 @@ class Message:
     constants: tuple[tuple[str, str], ...] = ()
     word: bytes = field(init=False, repr=False)
     pattern: re.Pattern[bytes] = field(init=False, repr=False)
-    bases: tuple[int | None, ...] = field(init=False, repr=False)
+    readers: tuple[Callable[[bytes], int | str], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         parts = re.split(r"%([dxins?])", self.format)
         pattern = b"".join(
             _CONVERSIONS[part][0] if odd % 2 else re.escape(part.encode()) for odd, part in enumerate(parts)
         )
-        bases = tuple(_CONVERSIONS[part][1] for part in parts[1::2] if part != "?")
-        if len(bases) != len(self.attrs):
-            raise ValueError(f"{self.name}: {len(bases)} conversions, {len(self.attrs)} attributes")
+        readers = tuple(reader for part in parts[1::2] if (reader := _CONVERSIONS[part][1]))
+        if len(readers) != len(self.attrs):
+            raise ValueError(f"{self.name}: {len(readers)} conversions, {len(self.attrs)} attributes")
         object.__setattr__(self, "word", max((part.encode() for part in parts[::2]), key=len))
         object.__setattr__(self, "pattern", re.compile(pattern))
-        object.__setattr__(self, "bases", bases)
+        object.__setattr__(self, "readers", readers)
 
     def read(self, text: bytes) -> dict[str, int | str] | None:
         """The attributes, when ``text`` is this message."""
         if self.word not in text or not (found := self.pattern.search(text)):
             return None
         values: dict[str, int | str] = dict(self.constants)
-        for name, base, value in zip(self.attrs, self.bases, found.groups(), strict=True):
-            values[name] = value.decode("utf-8", "replace") if base is None else int(value, base)
-        return values
+        readings = zip(self.attrs, self.readers, found.groups(), strict=True)
+        return values | {name: reader(value) for name, reader, value in readings}
 
 
 _HANG = "the firmware did not answer in time: a wave that cannot be saved, a hung queue, or dead firmware"

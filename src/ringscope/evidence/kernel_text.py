@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ringscope.errors import InputError
 from ringscope.evidence import ftrace
-from ringscope.evidence.kernel_log import FACTS, LIMITS, MESSAGES, Message
+from ringscope.evidence.kernel_log import FACTS, LIMITS, MESSAGES, Message, number
 from ringscope.evidence.kfd_trace import KfdTrace
 from ringscope.evidence.lines import BLOCK_BYTES, Blocks, PathOrStream, opened
 from ringscope.evidence.stamps import STAMP, Stamped, stamped
@@ -124,22 +124,21 @@ class _Text:
         for kept, written in ftrace.ENTRIES.findall(data):
             self.counters["overwritten_events"] += max(0, int(written) - int(kept))
         starts = {data.rfind(b"\n", 0, hit.start()) + 1 for anchor in _ANCHORS for hit in anchor.finditer(data)}
-        number, counted = first_line, 0
+        line_number, counted = first_line, 0
         for start in sorted(starts):
             end = data.find(b"\n", start)
-            number += data.count(b"\n", counted, start)
+            line_number += data.count(b"\n", counted, start)
             counted = start
-            self._line(data[start : end if end >= 0 else len(data)], number)
+            self._line(data[start : end if end >= 0 else len(data)], Source(self.name, line_number))
 
-    def _line(self, line: bytes, number: int) -> None:
+    def _line(self, line: bytes, source: Source) -> None:
         said = stamped(line)
-        source = Source(self.name, number)
         if self._traced(said, source) or self._function(said, source):
             self.recognised += 1
             return
         for key, pattern in FACTS:
             if found := pattern.search(said.text):
-                self.facts.setdefault(key, found[1].decode().replace(" ", ""))
+                self.facts.setdefault(key, found[1].decode("utf-8", "replace").replace(" ", ""))
                 self.recognised += 1
                 return
         if self._created(said, source) or self._said(said, source):
@@ -209,7 +208,7 @@ class _Text:
         known = False
         for name, pattern in _CREATION:
             if found := pattern.search(text):
-                self.creation.attrs[name] = int(found[1], 0)
+                self.creation.attrs[name] = number(found[1])
                 known = True
         return known
 
