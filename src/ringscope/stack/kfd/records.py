@@ -90,8 +90,6 @@ class Action(Enum):
     NOP = "nop"
     MES_ADD_QUEUE = "mes-add-queue"
     MES_REMOVE_QUEUE = "mes-remove-queue"
-    MES_SUSPEND = "mes-suspend"
-    MES_RESUME = "mes-resume"
     HQD_LOAD = "hqd-load"
     HQD_DESTROY = "hqd-destroy"
     GPU_RESET = "gpu-reset"
@@ -112,6 +110,18 @@ class Step:
     dwords: int = 0
     queues: int = 1
     waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """What goes wrong when a scheduler change that somebody proposed meets the real driver and firmware.
+
+    ``proposal`` is the name of the :class:`~ringscope.stack.machine.Proposal`, ``what`` says what breaks and where.
+    """
+
+    gpu_id: int
+    proposal: str
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
