@@ -4,3 +4,7 @@
 eviction); each checks what the driver checks and raises :class:`.records.KfdError` with the driver's errno.
 ``snapshot()`` gives the state with real MQD bytes and slot registers; ``events`` is what the driver would have logged.
 """
+
+from ringscope.stack.kfd.driver import Kfd
+
+__all__ = ["Kfd"]
