@@ -88,11 +88,28 @@ class SdmaRlc:
 
 
 @dataclass(frozen=True)
+class Packet:
+    """One PM4 packet, read through its layout."""
+
+    image: Image
+    source: Source
+
+    @property
+    def name(self) -> str:
+        """What packet it is, as in ``MAP_QUEUES``."""
+        return self.image.layout.name
+
+
+@dataclass(frozen=True)
 class Runlist:
-    """The runlist IB loaded into the firmware, as dwords; empty when the driver says there is none."""
+    """The runlist IB loaded into the firmware, as dwords; empty when the driver says there is none.
+
+    ``packets`` are the same words as PM4: MAP_PROCESS, MAP_QUEUES … and, when over-subscribed, a chained RUN_LIST.
+    """
 
     words: tuple[int, ...]
     source: Source
+    packets: tuple[Packet, ...] = ()
 
 
 @dataclass(frozen=True)

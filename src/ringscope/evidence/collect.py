@@ -211,6 +211,9 @@ def _generations(drafts: Sequence[_Draft], asked: Generation | None) -> dict[int
         for device in draft.hqds or ():
             if not device.stopped:
                 clues.setdefault(device.gpu_id, []).extend(gen.clues_of_device(device))
+        for dump in draft.rls or ():
+            if dump.runlist.words:
+                clues.setdefault(dump.gpu_id, []).extend(gen.clues_of_runlist(dump))
         for process in draft.mqds.processes if draft.mqds else ():
             for queue in process.queues:
                 clues.setdefault(queue.gpu_id, []).extend(gen.clues_of_queue(queue))
@@ -274,10 +277,16 @@ def _labels(places: Sequence[PurePosixPath]) -> list[str]:
 
 def _snapshot(draft: _Draft, label: str, generations: dict[int, Generation]) -> Snapshot:
     notes = list(draft.mqds.notes) if draft.mqds else []
+    if draft.mqds and not draft.mqds.processes and draft.hqds is None:
+        notes.append(
+            f"{draft.files[FileKind.MQDS]}: no process has the driver open, unless tar or rsync made this copy: they "
+            "see no size in debugfs files"
+        )
     devices = {dump.gpu_id: _device(dump, generations) for dump in draft.hqds or ()}
-    for runlist in draft.rls or ():
-        device = devices.get(runlist.gpu_id) or Device(runlist.node, runlist.gpu_id, runlist.source)
-        devices[runlist.gpu_id] = replace(device, runlist=runlist.runlist)
+    for dump in draft.rls or ():
+        device = devices.get(dump.gpu_id) or Device(dump.node, dump.gpu_id, dump.source)
+        packets = rls.decode(dump.runlist, generations[dump.gpu_id]) if dump.runlist.words else ()
+        devices[dump.gpu_id] = replace(device, runlist=replace(dump.runlist, packets=packets))
     for node in draft.nodes or ():
         device = devices.get(node.gpu_id) or Device(node.node, node.gpu_id, node.source)
         if device.node != node.node:

@@ -7,23 +7,21 @@ disk. Names shown to the user are relative to what the user gave; they are label
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import importlib
 import io
-import lzma
 import os
 import re
 import stat
 import sys
-import tarfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from ringscope.errors import InputError
+
+if TYPE_CHECKING:
+    import tarfile
 
 HEAD_BYTES = 64 * 1024
 """How much of a file is looked at to know it: an SQLite schema may lie some pages in."""
@@ -101,7 +99,9 @@ class Forward(io.RawIOBase):
             size = min(size, self._size - self._taken)
         try:
             data = self._source.read(size)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # each decompressor has its own for damaged data
             what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise InputError(f"cannot be read: {what}", self._name) from None
         self._taken += len(data)
@@ -245,10 +245,16 @@ def _decompressed(packed: Forward, name: str) -> Forward:
     """What a compressed file holds, known by how it begins; any other file as it is."""
     magic = packed.peek(6)
     if magic.startswith(b"\x1f\x8b"):
+        import gzip  # noqa: PLC0415  most captures are not compressed
+
         return Forward(gzip.GzipFile(fileobj=_buffered(packed)), name)
     if magic == b"\xfd7zXZ\0":
+        import lzma  # noqa: PLC0415
+
         return Forward(lzma.LZMAFile(_buffered(packed)), name)
     if magic.startswith(b"BZh"):
+        import bz2  # noqa: PLC0415
+
         return Forward(bz2.BZ2File(_buffered(packed)), name)
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
         if sys.version_info >= (3, 14):
@@ -263,6 +269,8 @@ def _buffered(content: Forward) -> BinaryIO:
 
 def _members(archive: Forward, path: Path, base: Path, given: int, unread: Unread) -> Iterator[InputFile]:
     """The regular files of a tarball, in its order; members that are none or lead out of it go to ``unread``."""
+    import tarfile  # noqa: PLC0415
+
     name = _shown(path, base)
     tar: tarfile.TarFile | None = None
     for _ in range(FILES_LIMIT):

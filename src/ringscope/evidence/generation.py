@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ringscope.errors import InputError
 from ringscope.evidence.hqds import DeviceDump, SlotDump
 from ringscope.evidence.mqds import QueueDump
-from ringscope.parts.catalogue import generation_of_gfx
+from ringscope.evidence.rls import RunlistDump
 from ringscope.parts.layout import ALL, V9_FAMILY, V10_AND_LATER, Generation
 from ringscope.parts.mqd import HQD_FIRST_DWORD
 from ringscope.recording import Source
@@ -22,8 +22,7 @@ from ringscope.snapshot import QueueType
 VI, V9, V9_4_3, V10, V11, V12 = ALL
 
 
-@dataclass(frozen=True)
-class Clue:
+class Clue(NamedTuple):
     """What one observation allows; ``why`` is the observation in words."""
 
     allowed: frozenset[Generation]
@@ -81,6 +80,8 @@ def _not(source: Source, why: str, *excluded: Generation) -> Clue:
 
 def clue_of_target(version: int, source: Source) -> Clue:
     """``gfx_target_version`` of the topology: major · 10000 + minor · 100 + stepping, as in 90402."""
+    from ringscope.parts.catalogue import generation_of_gfx  # noqa: PLC0415  needed for topologies only
+
     gfx = f"{version // 10000}{version // 100 % 100:x}{version % 100:x}"
     try:
         return _clue(source, f"its target is gfx{gfx}", generation_of_gfx(gfx))
@@ -153,6 +154,11 @@ def clues_of_queue(queue: QueueDump) -> Iterator[Clue]:
     if words[160] & 1 << 14:
         # DISPATCH_PTR for the debugger, which init_mqd sets from v9 on.
         yield _not(queue.source, "its MQD has DISPATCH_PTR set", VI)
+
+
+def clues_of_runlist(dump: RunlistDump) -> Iterator[Clue]:
+    """A runlist tells nothing but that the device has a scheduler that takes one: not MES."""
+    yield _not(dump.runlist.source, "it has a runlist", V11, V12)
 
 
 def _driver_words(persistent_state: int, ib_control: int, source: Source) -> Iterator[Clue]:

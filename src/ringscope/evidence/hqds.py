@@ -9,7 +9,7 @@ registers, behind the four CU mask registers COMPUTE_STATIC_THREAD_MGMT_SE0 to S
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ringscope.errors import InputError
 from ringscope.evidence.dump import ROWS, Scanner, runs_of
@@ -22,8 +22,7 @@ VI_HQD_DWORDS = 54
 VI_MASK_DWORDS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class SlotDump:
+class SlotDump(NamedTuple):
     """One CP or HIQ slot. ``registers`` starts at CP_MQD_BASE_ADDR; ``masks`` is set on VI only."""
 
     xcc: int
@@ -35,8 +34,7 @@ class SlotDump:
     masks: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceDump:
+class DeviceDump(NamedTuple):
     """What ``hqds`` prints of one device; ``stopped`` when its scheduler does not run."""
 
     node: int
@@ -72,6 +70,8 @@ def read(file: InputFile) -> tuple[DeviceDump, ...]:
         if not node:
             raise scanner.cut("not a register dump")
         devices.append(_device(scanner, int(node[1]), int(node[2], 16), source))
+    if not devices[-1].stopped and not devices[-1].sdma and any(device.sdma for device in devices):
+        raise scanner.cut(f"no SDMA queue of node {devices[-1].node}")
     return tuple(devices)
 
 

@@ -8,8 +8,8 @@ not exported.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from ringscope.errors import InputError
 from ringscope.evidence.files import InputFile
@@ -28,8 +28,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """One file: ``key`` is its path below the process's folder, as in ``queues/0/size``."""
 
     pid: int
@@ -38,15 +37,14 @@ class Value:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class SysfsProcess:
+class SysfsProcess(NamedTuple):
     """One process. ``usage`` holds every value that is not about a queue, by its path: ``vram_63420`` in bytes …"""
 
     pid: int
     source: Source
-    pasid: int | None = None
-    queues: tuple[Queue, ...] = ()
-    usage: dict[str, int] = field(default_factory=dict)
+    pasid: int | None
+    queues: tuple[Queue, ...]
+    usage: dict[str, int]
 
 
 def read(file: InputFile) -> Value:

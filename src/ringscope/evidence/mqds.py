@@ -12,7 +12,7 @@ whatever follows it in memory and are dropped.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ringscope.errors import InputError
 from ringscope.evidence.dump import ROWS, Scanner, runs_of
@@ -22,8 +22,7 @@ from ringscope.recording import Source
 from ringscope.snapshot import QueueType
 
 
-@dataclass(frozen=True, slots=True)
-class QueueDump:
+class QueueDump(NamedTuple):
     """One queue: an image (little-endian bytes) and its place per XCC, in XCC order."""
 
     gpu_id: int
@@ -32,8 +31,7 @@ class QueueDump:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessDump:
+class ProcessDump(NamedTuple):
     """One process. ``pasid`` is None where the driver prints the pid in its place."""
 
     pid: int
@@ -42,8 +40,7 @@ class ProcessDump:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class MqdsFile:
+class MqdsFile(NamedTuple):
     """All that the file says."""
 
     processes: tuple[ProcessDump, ...]

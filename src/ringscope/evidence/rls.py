@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ringscope.errors import InputError
 from ringscope.evidence.dump import Scanner, runs_of
 from ringscope.evidence.files import InputFile
+from ringscope.parts.layout import Generation, Image, Layout
 from ringscope.recording import Source
-from ringscope.snapshot import Runlist
+from ringscope.snapshot import Packet, Runlist
 
 
-@dataclass(frozen=True, slots=True)
-class RunlistDump:
+class RunlistDump(NamedTuple):
     """The runlist of one device; no words when the driver says that there is none."""
 
     node: int
@@ -64,3 +64,37 @@ def _words(scanner: Scanner, rows: str) -> tuple[int, ...]:
     if len(runs) != 1 or runs[0].address:
         raise scanner.cut("a runlist whose dump is not whole")
     return struct.unpack(f"<{len(runs[0].data) // 4}I", runs[0].data)
+
+
+def decode(runlist: Runlist, generation: Generation) -> tuple[Packet, ...]:
+    """The PM4 packets of a runlist; InputError with the line when its words are none."""
+    from ringscope.parts import pm4  # noqa: PLC0415  few captures hold a runlist, and its tables take time
+
+    packets, at = [], 0
+    while at < len(runlist.words) and any(runlist.words[at:]):  # the driver clears the buffer and may not fill it
+        source = Source(runlist.source.file, runlist.source.line + at // 8)
+        try:
+            dwords = pm4.packet_dwords(runlist.words[at])
+        except ValueError as error:
+            raise InputError(f"not a runlist: {error}", str(source), "capture the file again") from None
+        body = runlist.words[at : at + dwords]
+        layout = _layout(body[0], dwords, generation)
+        if len(body) < dwords or layout.dwords != dwords:
+            raise InputError(f"not a runlist: a {layout.name} of {len(body)} dwords", str(source), "capture it again")
+        packets.append(Packet(Image(layout, struct.pack(f"<{dwords}I", *body)), source))
+        at += dwords
+    return tuple(packets)
+
+
+def _layout(header: int, dwords: int, generation: Generation) -> Layout:
+    from ringscope.parts import pm4  # noqa: PLC0415
+
+    opcode = pm4.opcode_of(header)
+    if opcode not in pm4.OPCODES:
+        return Layout(f"PM4 {opcode:#x}", None, dwords, ())
+    if generation is Generation.VI:
+        return pm4.packet_layout(opcode, pm4.Format.VI)
+    # Of the devices with a runlist only those with Aldebaran's packet manager (gfx90a, gfx94x, gfx950) differ from v9,
+    # and only in this packet, which says so by its length.
+    aldebaran = pm4.packet_layout(opcode, pm4.Format.ALDEBARAN)
+    return aldebaran if aldebaran.dwords == dwords else pm4.packet_layout(opcode, pm4.Format.V9)

@@ -38,14 +38,12 @@ DUMPS = (FileKind.MQDS, FileKind.HQDS, FileKind.RLS)
 
 
 def _lines(pattern: str) -> Callable[[bytes], bool]:
-    """Whether some whole line of the head matches."""
-    compiled = re.compile(pattern.encode(), re.MULTILINE)
-    return lambda head: compiled.search(head) is not None
+    """Whether the pattern is found in the head; ``^`` is the start of any line."""
+    return lambda head: re.search(pattern.encode(), head, re.MULTILINE) is not None
 
 
 def _starts(pattern: str) -> Callable[[bytes], bool]:
-    compiled = re.compile(pattern.encode())
-    return lambda head: compiled.match(head) is not None
+    return lambda head: re.match(pattern.encode(), head) is not None
 
 
 def _sqlite_with(*tables: bytes) -> Callable[[bytes], bool]:

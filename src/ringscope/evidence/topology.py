@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from ringscope.errors import InputError
 from ringscope.evidence.files import InputFile
 from ringscope.recording import Source
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFile:
+class NodeFile(NamedTuple):
     """One of a node's files. ``gpu_id`` and ``properties`` are None where another file of the node holds them."""
 
     node: int
@@ -27,15 +26,14 @@ class NodeFile:
     properties: dict[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One node with compute."""
 
     node: int
     gpu_id: int
     source: Source
-    name: str = ""
-    properties: dict[str, int] = field(default_factory=dict)
+    name: str
+    properties: dict[str, int]
 
 
 _PROPERTY = re.compile(r"([a-z0-9_]{1,64}) (\d{1,20})", re.ASCII)
