@@ -95,8 +95,11 @@ def test_the_topology_decides(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="its PRELOAD_SIZE is 0x55, but its target is gfx90a"):
         decided(tmp_path)
     (node / "properties").write_text("gfx_target_version 70000\n")
-    with pytest.raises(InputError, match="topology/nodes/1/properties:1: no MQD layout for target gfx700"):
+    with pytest.raises(
+        InputError, match="topology/nodes/1/properties:1: gfx700 is no target that ringscope knows; name"
+    ):
         decided(tmp_path)
+    assert decided(tmp_path, Generation.V11) is Generation.V11
 
 
 def test_evidence_that_contradicts_itself_names_both_places(tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def _generations(drafts: Sequence[_Draft], asked: Generation | None) -> dict[int
     for draft in drafts:
         for node in draft.nodes or ():
             if version := node.properties.get("gfx_target_version"):
-                clues.setdefault(node.gpu_id, []).append(gen.clue_of_target(version, node.source))
+                clues.setdefault(node.gpu_id, []).append(gen.clue_of_target(version, node.source, asked))
         for device in draft.hqds or ():
             if not device.stopped:
                 clues.setdefault(device.gpu_id, []).extend(gen.clues_of_device(device))

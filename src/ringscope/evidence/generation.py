@@ -78,15 +78,23 @@ def _not(source: Source, why: str, *excluded: Generation) -> Clue:
     return Clue(frozenset(ALL) - frozenset(excluded), why, source)
 
 
-def clue_of_target(version: int, source: Source) -> Clue:
-    """``gfx_target_version`` of the topology: major · 10000 + minor · 100 + stepping, as in 90402."""
+def clue_of_target(version: int, source: Source, asked: Generation | None) -> Clue:
+    """``gfx_target_version`` of the topology: major · 10000 + minor · 100 + stepping, as in 90402.
+
+    A target that no table knows may shape its dumps like another's and mean something else, so that only ``asked``
+    decides there.
+    """
     from ringscope.parts.catalogue import generation_of_gfx  # noqa: PLC0415  needed for topologies only
 
     gfx = f"{version // 10000}{version // 100 % 100:x}{version % 100:x}"
     try:
-        return _clue(source, f"its target is gfx{gfx}", generation_of_gfx(gfx))
-    except InputError as error:
-        raise InputError(error.what, str(source), error.todo) from None
+        generation = generation_of_gfx(gfx)
+    except InputError:
+        if asked is None:
+            todo = "name a target with the same MQDs, as in --gfx 90a"
+            raise InputError(f"gfx{gfx} is no target that ringscope knows", str(source), todo) from None
+        generation = asked
+    return _clue(source, f"its target is gfx{gfx}", generation)
 
 
 # Words of an SDMA queue in hqds, by the hqd_sdma_dump of each driver file: gfx_v8 19+4+2+3+7; gfx_v9, arcturus (also
