@@ -49,7 +49,7 @@ class Kind(Enum):
     QUEUE_UPDATE = "queue-update"
     QUEUE_DESTROY = "queue-destroy"
     QUEUE_MAP = "queue-map"  # attrs: qid, pipe, queue, doorbell, pasid
-    QUEUE_REFUSED = "queue-refused"  # CREATE_QUEUE failed; attrs (those known): resource (see below), errno, gpu_id
+    QUEUE_REFUSED = "queue-refused"  # CREATE_QUEUE failed; attrs (those known): resource (see above), errno, gpu_id
     QUEUE_EVICT = "queue-evict"  # attrs (those known): gpu_id, pasid, qid, reason; without a qid, a whole process's
     QUEUE_RESTORE = "queue-restore"  # attrs: as QUEUE_EVICT
     CU_MASK = "cu-mask"  # attrs: ring_base, mask (hexadecimal text)

@@ -12,7 +12,6 @@ from typing import Any
 from ringscope.join import Case, State
 from ringscope.join.intervals import Interval
 from ringscope.join.queues import (
-    AQL_PACKET_DWORDS,
     JoinedQueue,
     PipePriority,
     doorbell_of,
@@ -22,7 +21,7 @@ from ringscope.join.queues import (
 from ringscope.join.streams import HSA_PRIORITY, Stream
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.snapshot import Device
-from ringscope.verdicts.answer import Answer, Because, Verdict
+from ringscope.verdicts.answer import Answer, Because, Verdict, count
 from ringscope.verdicts.runlists import words
 
 SCHEMA = "ringscope.explain/1"
@@ -307,19 +306,13 @@ def _slot(queue: JoinedQueue) -> str:
 
 
 def _state(queue: JoinedQueue) -> str:
-    read, write = queue.read_pointer, queue.write_pointer
-    if read is None or write is None:
+    waiting, written = queue.waiting, queue.written
+    if waiting is None or written is None:
         return "saved" if queue.is_compute else ""
     where = "mapped" if queue.live else "not in a slot"
-    ring_dwords = (queue.ring_bytes or 4) // 4
-    unit = AQL_PACKET_DWORDS if queue.aql else 1
-    name = "packet" if queue.aql else "dword"
-    # The read pointer register wraps with the ring, the write pointer does not.
-    waiting = (write - read) % ring_dwords // unit
-    done = write // unit
     if waiting:
-        return f"{where}, {waiting} {name}{'s' if waiting != 1 else ''} waiting"
-    return f"{where}, idle" + (f", ran {done} {name}{'s' if done != 1 else ''}" if done else "")
+        return f"{where}, {count(waiting, queue.unit)} waiting"
+    return f"{where}, idle" + (f", ran {count(written, queue.unit)}" if written else "")
 
 
 def _streams(case: Case, terminal: Terminal) -> list[str]:
