@@ -54,7 +54,8 @@ class Kind(Enum):
     QUEUE_RESTORE = "queue-restore"  # attrs: as QUEUE_EVICT
     CU_MASK = "cu-mask"  # attrs: ring_base, mask (hexadecimal text)
     RUNLIST = "runlist"  # a runlist was sent
-    DISPATCH = "dispatch"  # attrs: queue, begin, end, kernel, grid, workgroup
+    # A dispatch runs from begin to end in ns of the clock; grid and workgroup count work-items in all dimensions.
+    DISPATCH = "dispatch"  # attrs (those known): queue, gpu_id, begin, end, kernel, grid, workgroup
     COPY = "copy"
     API = "api"  # a HIP or HSA call; attrs: name, duration_ns
     OVERSUBSCRIBED = "over-subscribed"  # attrs: limit, what is too many: "queues", "processes and queues"…, when said
