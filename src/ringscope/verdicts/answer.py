@@ -162,6 +162,6 @@ def count(number: int, name: str) -> str:
     """``1 queue``, ``2 queues``, ``2 processes``: a number with its noun."""
     if number == 1:
         return f"1 {name}"
-    if name.endswith("y"):
+    if name.endswith("y") and name[-2] not in "aeiou":
         return f"{number} {name[:-1]}ies"
     return f"{number} {name}{'es' if name.endswith('ss') else 's'}"

@@ -18,7 +18,7 @@ from ringscope.verdicts.saturated import FULL, device_cus
 
 ASKS = Question(
     "beyond-bound",
-    "Does the target lie beyond the bound?",
+    "Is the target beyond the bound?",
     "conservation: total rate <= rate alone / share of the device that one process fills",
     "a run of several processes whose total exceeds that bound",
 )

@@ -50,8 +50,8 @@ def judge(alone: float, figures: tuple[Throughput, ...], *, saturated: bool = Tr
     several = [figure for figure in figures if figure.processes > 1]
     because = tuple(
         Because(
-            f"{figure.processes} processes at {figure.rate:g}: {figure.processes * figure.rate / alone:.2f} of one alone "
-            f"if per process, {figure.rate / alone:.2f} if in total"
+            f"{figure.processes} processes at {figure.rate:g}: per process "
+            f"{figure.processes * figure.rate / alone:.2f} of one alone, in total {figure.rate / alone:.2f}"
         )
         for figure in several
     )

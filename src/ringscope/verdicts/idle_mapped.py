@@ -22,14 +22,16 @@ ASKS = Question(
 def answer(case: Case) -> Answer:
     """Answer from the slots of the main state: one instant."""
     state = case.main
-    if state is None or not any(device.hqds for device in state.snapshot.devices):
+    if state is None or not {"mqds", "hqds"} <= state.snapshot.sources:
         return ASKS.undecided("no slot was captured", (sources.MQDS, sources.HQDS))
     live = [queue for queue in state.queues if queue.live and queue.is_compute]
     idle = [queue for queue in live if queue.waiting == 0]
     sure = certain("read from the slots, at one instant")
     if not idle:
         text = f"{count(len(live), 'mapped queue')}, all with packets waiting" if live else "no queue is mapped"
-        at = tuple(queue.slots[0].hqd.source for queue in live) or (state.snapshot.devices[0].source,)
+        at = tuple(queue.slots[0].hqd.source for queue in live) or tuple(
+            device.source for device in state.snapshot.devices[:1]
+        )
         return ASKS.no(text, (Because(text, at),), sure)
     at = tuple(queue.slots[0].hqd.source for queue in idle)
     text = f"{len(idle)} of {count(len(live), 'mapped queue')}"
@@ -41,7 +43,8 @@ def answer(case: Case) -> Answer:
         if device.hqds and free_slots(device) == 0 and any(queue.gpu_id == device.gpu_id for queue in homeless)
     ]
     if short:
-        because.append(Because(f"{count(len(homeless), 'active queue')} wait for a slot meanwhile"))
+        at = tuple(source for queue in homeless for source in queue.evidence)
+        because.append(Because(f"{count(len(homeless), 'active queue')} without a slot meanwhile", at))
         return ASKS.yes(
             f"{text}, while {len(homeless)} wait for a slot",
             tuple(because),

@@ -62,13 +62,11 @@ def answer(case: Case) -> Answer:
         text = "; ".join(dict.fromkeys(short for short, _ in found))
         sure = likely("known effects; how much each one changed is not measured")
         return ASKS.yes(text, tuple(because for _, because in found), sure, missing=tuple(dict.fromkeys(missing)))
-    if state is None and not any(True for r in case.recordings for _ in r.of(Kind.STREAM_CREATE, Kind.DISPATCH)):
+    told = any(True for recording in case.recordings for _ in recording.of(Kind.STREAM_CREATE, Kind.DISPATCH))
+    if not told and (state is None or "mqds" not in state.snapshot.sources):
         return ASKS.undecided("nothing was measured", (sources.MQDS, sources.RUNTIME_LOG), quiet=True)
-    at = (
-        (state.snapshot.devices[0].source,)
-        if state and state.snapshot.devices
-        else (Source(case.recordings[0].origin),)
-    )
+    at = tuple(device.source for device in state.snapshot.devices[:1]) if state else ()
+    at = at or tuple(Source(recording.origin) for recording in case.recordings)
     reason = Because("nothing that is known to mislead was found", at)
     one = "; one snapshot is no rate" if len(case.states) == 1 else ""
     return ASKS.no(f"none of the known traps{one}", (reason,), likely("unknown ones remain"), missing=tuple(missing))

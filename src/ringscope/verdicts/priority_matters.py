@@ -40,7 +40,8 @@ def answer(case: Case) -> Answer:
     mixed = {gpu: here for gpu, here in by_device.items() if len({queue.queue_priority for queue in here}) > 1}
     if not mixed:
         text = "every queue has the same priority" if queues else "no process has a compute queue"
-        reason = Because(text, tuple(q.queue.source for q in queues) or (state.snapshot.devices[0].source,))
+        at = tuple(q.queue.source for q in queues) or tuple(device.source for device in state.snapshot.devices[:1])
+        reason = Because(text, at)
         return ASKS.no(text, (reason,), certain("there is nobody to be preferred to"))
     if not any(queue.live for here in mixed.values() for queue in here):
         return ASKS.undecided("priorities differ, but no slot was captured", (sources.HQDS,))

@@ -1,4 +1,4 @@
-"""Has the queue-id policy an effect?
+"""Does the queue-id policy matter?
 
 The id is a handle of one process. On SOC15 parts (gfx9 and later) no register holds it: the doorbell comes from the
 process's own bitmap, slot and VMID from the firmware. Before SOC15 the id *is* the doorbell's place in the slice.
@@ -13,7 +13,7 @@ from ringscope.verdicts.answer import Answer, Because, Question, certain, count,
 
 ASKS = Question(
     "queue-id",
-    "Does the queue-id policy have an effect?",
+    "Does the queue-id policy matter?",
     "allocate_doorbell takes queue_id only if not KFD_IS_SOC15; MAP_QUEUES carries doorbell, MQD and wptr, no id",
     "two runs of one program under two id policies that differ in a doorbell, MQD or slot",
 )

@@ -54,7 +54,7 @@ def answer(case: Case) -> Answer:
     still = {queue.identity: seen for queue in waiting if (seen := _unmoved(case, queue)) > 1}
     because = tuple(
         Because(
-            f"gpu {queue.gpu_id:x} {queue.name} of process {queue.pid}: {count(queue.waiting or 0, queue.unit)} waiting, "
+            f"gpu {queue.gpu_id:x} {queue.name} of {queue.pid}: {count(queue.waiting or 0, queue.unit)} waiting, "
             f"at number {_position(queue)}, unmoved in {count(still.get(queue.identity, 1), 'snapshot')}",
             queue.evidence,
         )

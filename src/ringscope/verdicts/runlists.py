@@ -19,7 +19,7 @@ from ringscope.verdicts.answer import Answer, Because, Missing, Question, certai
 
 ASKS = Question(
     "runlists-while-running",
-    "Were runlists sent while kernels ran?",
+    "Runlists while kernels ran?",
     "execute_queues_cpsch: UNMAP_QUEUES 6 + QUERY_STATUS 7 + RUN_LIST 4 dwords per queue change; the dispatch "
     "path has no HIQ packet",
     "an interval in which the HIQ moves while no queue is created, updated, destroyed or evicted",

@@ -31,7 +31,7 @@ def on_pipes(queues: tuple[JoinedQueue, ...]) -> dict[tuple[int, int], list[Join
 def answer(case: Case) -> Answer:
     """Answer from the slots of the main state."""
     state = case.main
-    if state is None or "hqds" not in state.snapshot.sources:
+    if state is None or not {"mqds", "hqds"} <= state.snapshot.sources:
         return ASKS.undecided("no slot was captured", (sources.MQDS, sources.HQDS))
     pipes = on_pipes(state.queues)
     shared = {key: queues for key, queues in pipes.items() if len(queues) > 1}
@@ -39,7 +39,9 @@ def answer(case: Case) -> Answer:
     if not shared:
         text = f"{count(len(pipes), 'queue')} on {count(len(pipes), 'pipe')}" if pipes else "no queue is mapped"
         sources_of = tuple(q.slots[0].hqd.source for queues in pipes.values() for q in queues)
-        return ASKS.no(text, (Because(text, sources_of or (state.snapshot.devices[0].source,)),), sure)
+        return ASKS.no(
+            text, (Because(text, sources_of or tuple(device.source for device in state.snapshot.devices[:1])),), sure
+        )
     several = len({queue.pid for queue in state.queues}) > 1
     because = tuple(
         Because(

@@ -54,14 +54,14 @@ def answer(case: Case) -> Answer:
     ]
     if all(free_slots(device) == 0 for _, device in waiting):
         return ASKS.yes(
-            f"{count(len(waiting), 'active queue')} wait for a slot and none is free",
+            f"{count(len(waiting), 'active queue')} without a slot, and none is free",
             tuple(because),
             likely("counted at one instant; an evicted queue would look the same"),
             todo="give each process fewer queues (GPU_MAX_HW_QUEUES) or run fewer processes on this device",
             finding=True,
         )
     return ASKS.undecided(
-        f"{count(len(waiting), 'active queue')} hold no slot although some are free",
+        f"{count(len(waiting), 'active queue')} without a slot, although some are free",
         (Missing("whether they were evicted, suspended or caught between two mappings", "read mqds and hqds again"),),
         tuple(because),
         finding=True,
