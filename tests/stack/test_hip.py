@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,13 +12,13 @@ from hypothesis import strategies as st
 from ringscope.errors import InputError
 from ringscope.recording import Event, Kind
 from ringscope.stack.hip import HipDevice, HipSettings, HwQueue, Stream, StreamPriority
-from ringscope.stack.journal import Journal
 from ringscope.stack.kfd.records import CreatedQueue, CreateQueue, Step, UpdateQueue
+from ringscope.stack.machine import MachineSpec
+from ringscope.stack.program import Program
 from ringscope.stack.rocm import RocmVersion
-from ringscope.stack.rocr import HsaPriority, Rocr
-from ringscope.stack.thunk import Node, Thunk
+from ringscope.stack.rocr import HsaPriority
 
-MI308X = Node(0xF7BC, 90402, 320, 4, 16, 1, 4)
+MI308X = MachineSpec.of("mi308x").nodes[0]
 HIGH, NORMAL, LOW = -1, 0, 1
 
 
@@ -57,15 +56,13 @@ class Driver:
         return ()
 
 
-class Program:
-    """One HIP process on a device, with everything it told."""
+class Run:
+    """A program on one device, with everything it told."""
 
     def __init__(self, rocm: str = "7.0", **settings: Any) -> None:
-        self.journal = Journal(pid=1)
         self.driver = Driver()
-        self.thunk = Thunk(self.driver, 1, observe=self.journal.of("thunk"))
-        self.rocr = Rocr(self.thunk, RocmVersion.parse(rocm), observe=self.journal.of("rocr"))
-        self.hip = HipDevice(self.rocr, MI308X, HipSettings(**settings), self.journal.of("hip"))
+        self.program = Program(self.driver, [MI308X], 1, RocmVersion.parse(rocm), HipSettings(**settings))
+        self.hip = self.program.devices[0]
 
     def streams(self, *priorities: int) -> list[Stream]:
         return [self.hip.stream_create(priority) for priority in priorities]
@@ -76,18 +73,18 @@ class Program:
 
     def told(self, kind: Kind) -> list[Event]:
         """What HIP said."""
-        return [event for event in self.journal.layer("hip") if event.kind is kind]
+        return [event for event in self.program.journal.layer("hip") if event.kind is kind]
 
     def ioctls(self, kind: Kind) -> list[Event]:
         """What the driver was asked."""
-        return [event for event in self.journal.layer("thunk") if event.kind is kind]
+        return [event for event in self.program.journal.layer("thunk") if event.kind is kind]
 
-    def since(self) -> Iterator[Kind]:
+    def since(self) -> list[Kind]:
         """Kinds of ioctl since the last call."""
-        asked = self.journal.layer("thunk")
+        asked = self.program.journal.layer("thunk")
         kinds = [event.kind for event in asked[getattr(self, "_seen", 0) :]]
         self._seen = len(asked)
-        return iter(kinds)
+        return kinds
 
 
 def q(*streams: Stream) -> list[int]:
@@ -103,23 +100,23 @@ def order(streams: list[Stream]) -> list[int]:
 
 @pytest.mark.parametrize("streams", [16, 32, 64])
 def test_however_many_streams_share_four_queues_besides_rocrs_own(streams: int) -> None:
-    program = Program()
-    program.streams(*[NORMAL] * streams)
-    assert program.driver.created == 5
-    assert Counter(queue.refs for queue in program.hip.pools[HsaPriority.NORMAL]) == {streams // 4: 4}
+    run = Run()
+    run.streams(*[NORMAL] * streams)
+    assert run.driver.created == 5
+    assert Counter(queue.refs for queue in run.hip.pools[HsaPriority.NORMAL]) == {streams // 4: 4}
 
 
 def test_overflow_streams_go_to_the_newest_queue_first_as_in_the_log_of_16_streams() -> None:
-    assert order(Program().streams(*[NORMAL] * 16)) == [0, 1, 2, 3, 3, 2, 1, 0, 3, 2, 1, 0, 3, 2, 1, 0]
+    assert order(Run().streams(*[NORMAL] * 16)) == [0, 1, 2, 3, 3, 2, 1, 0, 3, 2, 1, 0, 3, 2, 1, 0]
 
 
 def test_priority_streams_of_the_7_0_2_log() -> None:
-    program = Program(gpu_max_hw_queues=8)
-    program.streams(HIGH, LOW, HIGH, NORMAL)
-    counts = [tuple(event.attrs.values()) for event in program.told(Kind.POOL_COUNTS)]
+    run = Run(gpu_max_hw_queues=8)
+    run.streams(HIGH, LOW, HIGH, NORMAL)
+    counts = [tuple(event.attrs.values()) for event in run.told(Kind.POOL_COUNTS)]
     assert counts == [(0, 0, 0, 8), (0, 0, 1, 8), (1, 0, 1, 8), (1, 0, 2, 8)]
-    assert [event.attrs["priority"] for event in program.told(Kind.STREAM_CREATE)] == [2, 0, 2, 1]
-    assert list(program.driver.live.values()) == [7, 11, 0, 11, 7]
+    assert [event.attrs["priority"] for event in run.told(Kind.STREAM_CREATE)] == [2, 0, 2, 1]
+    assert list(run.driver.live.values()) == [7, 11, 0, 11, 7]
 
 
 @pytest.mark.parametrize(
@@ -127,29 +124,29 @@ def test_priority_streams_of_the_7_0_2_log() -> None:
     [("5.2", [15, 7, 0]), ("6.1", [15, 7, 0]), ("6.2", [11, 7, 0]), ("6.4", [11, 7, 0]), ("develop", [7, 7, 7])],
 )
 def test_priority_by_release(rocm: str, levels: list[int]) -> None:
-    program = Program(rocm)
-    program.streams(HIGH, NORMAL, LOW)
-    assert list(program.driver.live.values())[1:] == levels
+    run = Run(rocm)
+    run.streams(HIGH, NORMAL, LOW)
+    assert list(run.driver.live.values())[1:] == levels
 
 
 def test_a_normal_stream_sends_no_update_and_the_others_one_each() -> None:
-    program = Program()
-    program.streams(HIGH, NORMAL, LOW)
-    assert [event.attrs["priority"] for event in program.ioctls(Kind.QUEUE_UPDATE)] == [11, 0]
+    run = Run()
+    run.streams(HIGH, NORMAL, LOW)
+    assert [event.attrs["priority"] for event in run.ioctls(Kind.QUEUE_UPDATE)] == [11, 0]
 
 
 @pytest.mark.parametrize(("maximum", "creates"), [(1, 4), (2, 7), (4, 13)])
 def test_queues_of_six_streams_per_priority(maximum: int, creates: int) -> None:
-    program = Program("6.4", gpu_max_hw_queues=maximum)
-    program.streams(*[HIGH, NORMAL, LOW] * 6)
-    assert program.driver.created == creates
-    assert program.driver.created <= program.hip.settings.most_queues()
+    run = Run("6.4", gpu_max_hw_queues=maximum)
+    run.streams(*[HIGH, NORMAL, LOW] * 6)
+    assert run.driver.created == creates
+    assert run.driver.created <= run.hip.settings.most_queues()
 
 
 def test_twenty_queues_when_eight_are_allowed() -> None:
-    program = Program("6.4", gpu_max_hw_queues=8)
-    program.streams(*[HIGH, NORMAL, LOW] * 6, -5)  # the measured program's seventh HIGH stream, clamped from -5
-    assert program.driver.created == 20
+    run = Run("6.4", gpu_max_hw_queues=8)
+    run.streams(*[HIGH, NORMAL, LOW] * 6, -5)  # the measured program's seventh HIGH stream, clamped from -5
+    assert run.driver.created == 20
 
 
 class TestReuse:
@@ -171,27 +168,27 @@ class TestReuse:
     def test_row_by_row(
         self, rocm: str, mode: int | None, fifth: list[int], new: list[int], again: list[int], null: int
     ) -> None:
-        program = Program(rocm, dynamic_queues=mode)
-        high = program.streams(*[HIGH] * 6)
-        others = program.streams(*[NORMAL] * 6, *[LOW] * 6)
+        run = Run(rocm, dynamic_queues=mode)
+        high = run.streams(*[HIGH] * 6)
+        others = run.streams(*[NORMAL] * 6, *[LOW] * 6)
         assert q(*high) == [2, 3, 4, 5, *fifth]
-        list(program.since())
+        run.since()
 
-        program.destroy(*high[:2])
-        destroyed = list(program.since())
+        run.destroy(*high[:2])
+        destroyed = run.since()
         assert destroyed == ([Kind.QUEUE_DESTROY] * 2 if rocm == "5.2" else [])
 
-        newer = program.streams(HIGH, HIGH)
+        newer = run.streams(HIGH, HIGH)
         assert q(*newer) == new
-        assert list(program.since()) == ([Kind.QUEUE_CREATE, Kind.QUEUE_UPDATE] * 2 if rocm == "5.2" else [])
+        assert run.since() == ([Kind.QUEUE_CREATE, Kind.QUEUE_UPDATE] * 2 if rocm == "5.2" else [])
 
-        program.destroy(*(stream for stream in [*high, *others, *newer] if stream.alive))
-        assert len(program.driver.live) == (1 if rocm == "5.2" else 13)
-        list(program.since())
-        last = program.streams(HIGH, HIGH)
+        run.destroy(*(stream for stream in [*high, *others, *newer] if stream.alive))
+        assert len(run.driver.live) == (1 if rocm == "5.2" else 13)
+        run.since()
+        last = run.streams(HIGH, HIGH)
         assert q(*last) == again
-        assert list(program.since()) == ([Kind.QUEUE_CREATE, Kind.QUEUE_UPDATE] * 2 if rocm == "5.2" else [])
-        assert q(program.hip.null_stream()) == [null]
+        assert run.since() == ([Kind.QUEUE_CREATE, Kind.QUEUE_UPDATE] * 2 if rocm == "5.2" else [])
+        assert q(run.hip.null_stream()) == [null]
 
     @pytest.mark.parametrize(
         ("rocm", "mode", "destroyed"),
@@ -203,55 +200,54 @@ class TestReuse:
         ],
     )
     def test_process_exit(self, rocm: str, mode: int | None, destroyed: list[int]) -> None:
-        program = Program(rocm, dynamic_queues=mode)
-        program.streams(*[HIGH] * 6, *[NORMAL] * 6, *[LOW] * 6)
-        program.hip.tear_down()
-        if destroyed:
-            program.rocr.shut_down()
-        assert [int(event.attrs["qid"]) + 1 for event in program.ioctls(Kind.QUEUE_DESTROY)] == destroyed
+        run = Run(rocm, dynamic_queues=mode)
+        run.streams(*[HIGH] * 6, *[NORMAL] * 6, *[LOW] * 6)
+        run.program.exit()
+        assert not run.driver.live
+        assert [int(event.attrs["qid"]) + 1 for event in run.ioctls(Kind.QUEUE_DESTROY)] == destroyed
 
 
 def test_the_null_stream_is_made_at_its_first_use_and_stays() -> None:
-    program = Program()
-    assert program.driver.created == 0
-    null = program.hip.null_stream()
-    assert program.hip.null_stream() is null
-    assert program.driver.created == 2
+    run = Run()
+    assert run.driver.created == 0
+    null = run.hip.null_stream()
+    assert run.hip.null_stream() is null
+    assert run.driver.created == 2
     with pytest.raises(InputError, match="stream 0 cannot be destroyed"):
-        program.hip.stream_destroy(null)
+        run.hip.stream_destroy(null)
 
 
 def test_cu_mask_streams_have_queues_of_their_own_beyond_every_limit() -> None:
-    program = Program(gpu_max_hw_queues=1)
-    masked = [program.hip.stream_create_with_cu_mask(0x1_0000_000F) for _ in range(3)]
+    run = Run(gpu_max_hw_queues=1)
+    masked = [run.hip.stream_create_with_cu_mask(0x1_0000_000F) for _ in range(3)]
     assert len({stream.queue for stream in masked}) == 3
-    assert [event.attrs["mask"] for event in program.ioctls(Kind.CU_MASK)] == ["000000010000000f"] * 3
-    program.destroy(*masked)
-    assert [event.attrs["qid"] for event in program.ioctls(Kind.QUEUE_DESTROY)] == [1, 2, 3]
+    assert [event.attrs["mask"] for event in run.ioctls(Kind.CU_MASK)] == ["000000010000000f"] * 3
+    run.destroy(*masked)
+    assert [event.attrs["qid"] for event in run.ioctls(Kind.QUEUE_DESTROY)] == [1, 2, 3]
 
 
 def test_the_global_cu_mask_is_put_on_every_queue_and_anded_into_a_streams_own() -> None:
-    program = Program(global_cu_mask=0xFF)
-    program.streams(NORMAL)
-    program.hip.stream_create_with_cu_mask(0xFF0)
-    assert [event.attrs["mask"] for event in program.ioctls(Kind.CU_MASK)] == ["000000ff", "000000f0"]
+    run = Run(global_cu_mask=0xFF)
+    run.streams(NORMAL)
+    run.hip.stream_create_with_cu_mask(0xFF0)
+    assert [event.attrs["mask"] for event in run.ioctls(Kind.CU_MASK)] == ["000000ff", "000000f0"]
 
 
 def test_the_cooperative_queue_is_one_and_outside_the_pools() -> None:
-    program = Program()
-    queue = program.hip.cooperative_queue()
-    assert program.hip.cooperative_queue() is queue
-    assert not any(program.hip.pools.values())
-    assert [event.attrs.get("gws") for event in program.ioctls(Kind.QUEUE_UPDATE)] == [1]
-    program.hip.tear_down()
-    assert [event.attrs["qid"] for event in program.ioctls(Kind.QUEUE_DESTROY)] == [1]
+    run = Run()
+    queue = run.hip.cooperative_queue()
+    assert run.hip.cooperative_queue() is queue
+    assert not any(run.hip.pools.values())
+    assert [event.attrs.get("gws") for event in run.ioctls(Kind.QUEUE_UPDATE)] == [1]
+    run.hip.tear_down()
+    assert [event.attrs["qid"] for event in run.ioctls(Kind.QUEUE_DESTROY)] == [1]
 
 
 def test_priority_can_be_given_back_where_it_is_ignored_and_ignored_where_it_counts() -> None:
-    develop = Program("develop", ignore_stream_priority=False)
+    develop = Run("develop", ignore_stream_priority=False)
     develop.streams(HIGH, LOW)
     assert list(develop.driver.live.values()) == [7, 11, 0]
-    ignoring = Program("7.0", ignore_stream_priority=True)
+    ignoring = Run("7.0", ignore_stream_priority=True)
     ignoring.streams(HIGH, LOW)
     assert list(ignoring.driver.live.values()) == [7, 7, 7]
 
@@ -259,28 +255,28 @@ def test_priority_can_be_given_back_where_it_is_ignored_and_ignored_where_it_cou
 class TestDepth:
     """The newer releases weigh what waits in a queue (rocm-systems#1958, #6653; read, not measured)."""
 
-    def program(self, mode: int, depths: dict[int, int] | None = None) -> Program:
-        program = Program("develop", dynamic_queues=mode)
-        program.hip = HipDevice(
-            program.rocr,
+    def run_of(self, mode: int, depths: dict[int, int] | None = None) -> Run:
+        run = Run("develop", dynamic_queues=mode)
+        run.hip = HipDevice(
+            run.program.rocr,
             MI308X,
             HipSettings(dynamic_queues=mode),
             depth=lambda queue: (depths or {}).get(queue.hsa.id, 0),
         )
-        return program
+        return run
 
     def test_the_least_loaded_queue_is_shared(self) -> None:
-        program = self.program(1, {1: 3, 2: 0, 3: 1, 4: 2})
-        assert q(*program.streams(*[NORMAL] * 5))[-1] == 3  # id 2
+        run = self.run_of(1, {1: 3, 2: 0, 3: 1, 4: 2})
+        assert q(*run.streams(*[NORMAL] * 5))[-1] == 3  # id 2
 
     def test_mode_2_keeps_others_off_the_null_streams_queue(self) -> None:
         for mode, expected in ((1, 2), (2, 3)):
-            program = self.program(mode)
-            program.hip.null_stream()
-            assert q(*program.streams(*[NORMAL] * 4))[-1] == expected
+            run = self.run_of(mode)
+            run.hip.null_stream()
+            assert q(*run.streams(*[NORMAL] * 4))[-1] == expected
 
     def test_mode_0_is_the_old_rule(self) -> None:
-        assert order(self.program(0).streams(*[NORMAL] * 8)) == [0, 1, 2, 3, 3, 2, 1, 0]
+        assert order(self.run_of(0).streams(*[NORMAL] * 8)) == [0, 1, 2, 3, 3, 2, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -300,24 +296,24 @@ def test_settings_are_checked_when_built(settings: dict[str, Any]) -> None:
 def test_whatever_a_program_does_references_and_limits_hold(
     rocm: str, maximum: int, mode: int | None, acts: list[tuple[str, int]]
 ) -> None:
-    program = Program(rocm, gpu_max_hw_queues=maximum, dynamic_queues=mode)
+    run = Run(rocm, gpu_max_hw_queues=maximum, dynamic_queues=mode)
     alive: list[Stream] = []
     null: list[Stream] = []
     for act, value in acts:
         if act == "create":
-            alive.append(program.hip.stream_create(value))
+            alive.append(run.hip.stream_create(value))
         elif act == "null":
-            null = [program.hip.null_stream()]
+            null = [run.hip.null_stream()]
         elif alive:
-            program.destroy(alive.pop(value % len(alive)))
+            run.destroy(alive.pop(value % len(alive)))
         users = Counter(stream.queue for stream in (*alive, *null))
-        for priority, pool in program.hip.pools.items():
+        for priority, pool in run.hip.pools.items():
             assert len(pool) <= maximum
             for queue in pool:
                 assert queue.refs == users[queue]
                 assert queue.pool is priority
-                assert queue.hsa.kmt.queue_id in program.driver.live
-        pooled = {queue for pool in program.hip.pools.values() for queue in pool}
+                assert queue.hsa.kmt.queue_id in run.driver.live
+        pooled = {queue for pool in run.hip.pools.values() for queue in pool}
         assert users.keys() <= pooled
-        assert len(program.driver.live) == len(pooled) + bool(program.driver.created)
+        assert len(run.driver.live) == len(pooled) + bool(run.driver.created)
     assert {stream.priority for stream in alive} <= set(StreamPriority)

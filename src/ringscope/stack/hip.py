@@ -14,19 +14,17 @@ from enum import IntEnum
 from ringscope.errors import InputError
 from ringscope.recording import Kind
 from ringscope.stack.journal import Observer, nobody
+from ringscope.stack.machine import NodeSpec
 from ringscope.stack.rocm import (
     AT_ZERO_REFERENCES,
     DYNAMIC,
     IGNORE_PRIORITY,
     RING_PACKETS,
-    TEARDOWN,
     Dynamic,
     RocmVersion,
-    Teardown,
     Unused,
 )
 from ringscope.stack.rocr import HsaPriority, HsaQueue, HsaQueueType, Rocr
-from ringscope.stack.thunk import Node
 
 NULL_STREAM_LOAD = 2048
 """What mode 2 of DEBUG_HIP_DYNAMIC_QUEUES adds to the load of the null stream's queue (rocm-systems#6653)."""
@@ -115,7 +113,7 @@ class HipDevice:
     def __init__(
         self,
         rocr: Rocr,
-        node: Node,
+        node: NodeSpec,
         settings: HipSettings | None = None,
         observe: Observer = nobody,
         depth: Callable[[HwQueue], int] = lambda queue: 0,
@@ -190,9 +188,7 @@ class HipDevice:
             self._rocr.queue_destroy(queue.hsa)
 
     def tear_down(self) -> None:
-        """The runtime's own clean-up at exit, where the release has one: pool by pool, in map order."""
-        if self.rocm.value(TEARDOWN) is Teardown.NOTHING:
-            return
+        """The runtime's own clean-up at exit: pool by pool, LOW first, each in map order."""
         for pool in self.pools.values():
             for queue in sorted(pool, key=self._map_order):
                 self._rocr.queue_destroy(queue.hsa)

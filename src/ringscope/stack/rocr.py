@@ -11,22 +11,30 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from ringscope.errors import InputError
+from ringscope.parts.aql import AMD_QUEUE, PACKET_BYTES
 from ringscope.recording import Kind
 from ringscope.stack.journal import Observer, nobody
 from ringscope.stack.kfd.records import IoctlQueueType
+from ringscope.stack.machine import NodeSpec
 from ringscope.stack.rocm import HIGH, SDMA_QUEUES, RocmVersion, ThunkPriority
-from ringscope.stack.thunk import KmtQueue, Node, Purpose, Ring, Thunk
+from ringscope.stack.thunk import KmtQueue, Purpose, Ring, Thunk
 
-PACKET_BYTES = 64
-"""Bytes of an AQL packet."""
 MIN_PACKETS, MAX_PACKETS = 0x40, 0x20000
 """Packets a ring may hold (ROCR amd_gpu_agent.h)."""
 GWS_PACKETS = 0x4000
 """Packets of the cooperative queue's ring (ROCR amd_gpu_agent.cpp)."""
-WRITE_DISPATCH_ID, READ_DISPATCH_ID = 0x38, 0x80
-"""Where ``amd_queue_t`` keeps its two indexes (ROCR amd_hsa_queue.h; MI308X capture)."""
+UTILITY = "QueueUtility"
+"""ROCr's name for its own queue: cache invalidation, and copies by kernels (ROCR amd_gpu_agent.cpp InitDma)."""
 SDMA_RING_BYTES = 1 << 20
 """Bytes of an SDMA queue's ring; its priority is MAXIMUM (ROCR amd_blit_sdma.cpp; measured on 5.2.3 to 6.4.3)."""
+
+
+def doorbell_value(node: NodeSpec, index: int) -> int:
+    """What is stored to the doorbell once packet ``index`` is written: its index, on gfx8 the one after it.
+
+    Source: ROCR amd_aql_queue.cpp StoreRelaxed (facts §12).
+    """
+    return index if node.soc15 else index + 1
 
 
 class HsaPriority(IntEnum):
@@ -89,10 +97,10 @@ class Rocr:
         self._thunk = thunk
         self._hard_coded_normal = hard_coded_normal
         self._observe = observe
-        self._agents: dict[Node, _Agent] = {}
+        self._agents: dict[int, _Agent] = {}
         self._next_id = 0
 
-    def queue_create(self, node: Node, packets: int, queue_type: HsaQueueType = HsaQueueType.MULTI) -> HsaQueue:
+    def queue_create(self, node: NodeSpec, packets: int, queue_type: HsaQueueType = HsaQueueType.MULTI) -> HsaQueue:
         """hsa_queue_create on ``node`` with a ring of ``packets``.
 
         A COOPERATIVE queue exists once per agent: every caller gets the same one. InputError when the ring is no
@@ -100,9 +108,9 @@ class Rocr:
         """
         if packets & (packets - 1) or not MIN_PACKETS <= packets <= MAX_PACKETS:
             raise InputError(f"a ring of {packets} packets", todo=f"a power of two, {MIN_PACKETS} to {MAX_PACKETS}")
-        agent = self._agents.setdefault(node, _Agent())
+        agent = self._agents.setdefault(node.gpu_id, _Agent())
         if agent.utility is None:
-            agent.utility = self._new_queue(node, MIN_PACKETS, "ROCr's own queue")
+            agent.utility = self._new_queue(node, MIN_PACKETS, UTILITY)
         if queue_type is HsaQueueType.MULTI:
             return self._new_queue(node, packets, "hsa_queue_create")
         if agent.cooperative is None:
@@ -138,7 +146,7 @@ class Rocr:
 
     def queue_destroy(self, queue: HsaQueue) -> None:
         """hsa_queue_destroy; the cooperative queue goes with its last user."""
-        agent = self._agents[queue.kmt.node]
+        agent = self._agents[queue.kmt.node.gpu_id]
         if queue is agent.cooperative:
             agent.cooperative_users -= 1
             if agent.cooperative_users:
@@ -146,9 +154,9 @@ class Rocr:
             agent.cooperative = None
         self._thunk.destroy_queue(queue.kmt)
 
-    def copy_queues(self, node: Node) -> list[KmtQueue]:
+    def copy_queues(self, node: NodeSpec) -> list[KmtQueue]:
         """The SDMA queues behind copies in both directions; made at the first copy, shared by all streams."""
-        agent = self._agents.setdefault(node, _Agent())
+        agent = self._agents.setdefault(node.gpu_id, _Agent())
         while len(agent.sdma) < self.rocm.value(SDMA_QUEUES):
             base = self._thunk.allocate(Purpose.RING, SDMA_RING_BYTES)
             pointers = self._thunk.allocate(Purpose.QUEUE, PACKET_BYTES)
@@ -166,11 +174,16 @@ class Rocr:
                 self._thunk.destroy_queue(agent.utility.kmt)
         self._agents.clear()
 
-    def _new_queue(self, node: Node, packets: int, name: str) -> HsaQueue:
+    def _new_queue(self, node: NodeSpec, packets: int, name: str) -> HsaQueue:
         base = self._thunk.allocate(Purpose.RING, packets * PACKET_BYTES)
-        address = self._thunk.allocate(Purpose.QUEUE, READ_DISPATCH_ID + PACKET_BYTES)
+        address = self._thunk.allocate(Purpose.QUEUE, AMD_QUEUE.size)
         self._observe(Kind.API, name=name, ring_base=base, packets=packets, priority=ThunkPriority.NORMAL.name)
-        ring = Ring(base, packets * PACKET_BYTES, address + READ_DISPATCH_ID, address + WRITE_DISPATCH_ID)
+        ring = Ring(
+            base,
+            packets * PACKET_BYTES,
+            address + AMD_QUEUE["read_dispatch_id"].offset,
+            address + AMD_QUEUE["write_dispatch_id"].offset,
+        )
         kmt = self._thunk.create_queue(node, IoctlQueueType.COMPUTE_AQL, ring)
         queue = HsaQueue(self._next_id, address, packets, kmt)
         self._next_id += 1

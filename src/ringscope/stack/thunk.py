@@ -1,7 +1,8 @@
 """The thunk (libhsakmt): GPU memory, doorbell mappings, and ROCr's wishes turned into ioctls.
 
-It sizes the save area of a queue exactly as the driver expects it, gives every buffer an address, maps the process's
-doorbell slice once per node, and translates its seven priorities into the driver's sixteen.
+It gives every buffer an address, sizes a queue's save area as the driver expects it (:attr:`.NodeSpec.save_area`: both
+compute it, from the same properties), maps the process's doorbell slice once per node, and translates its seven
+priorities into the driver's sixteen.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
-from ringscope.errors import InputError
 from ringscope.recording import Kind
 from ringscope.stack.journal import Observer, nobody
 from ringscope.stack.kfd.records import CreatedQueue, CreateQueue, IoctlQueueType, Step, UpdateQueue, hiq_dwords
+from ringscope.stack.machine import PAGE, NodeSpec
 from ringscope.stack.rocm import ThunkPriority
 
-PAGE = 4096
 LARGE_PAGE = 1 << 21
 
 PRIORITY_MAP = {
@@ -34,9 +34,6 @@ PRIORITY_MAP = {
 
 DOORBELLS = 1024
 """Doorbells of a process's slice on one node (KMT queues.c, T/amdkfd/kfd_doorbell.c)."""
-
-SAVE_AREA_HEADER = 40
-"""Bytes of ``HsaUserContextSaveAreaHeader``."""
 
 
 class Driver(Protocol):
@@ -61,87 +58,14 @@ class Driver(Protocol):
         """The process ends: every descriptor is closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """What the thunk reads of a node's topology; names and units are the driver's (facts §10.2)."""
+def eop_bytes(node: NodeSpec, queue_type: IoctlQueueType) -> int:
+    """Bytes of a queue's end-of-pipe buffer: none for SDMA, nor for AQL on gfx9.4.3 (capture, measured).
 
-    gpu_id: int
-    gfx_target_version: int
-    simd_count: int
-    simd_per_cu: int
-    array_count: int
-    simd_arrays_per_engine: int
-    num_xcc: int = 1
-    lds_size_in_kb: int = 64
-
-    @classmethod
-    def of(cls, gpu_id: int, properties: Mapping[str, int]) -> Node:
-        """The node that ``properties`` (by the driver's keys) describe; InputError when a key is missing."""
-        try:
-            return cls(
-                gpu_id,
-                properties["gfx_target_version"],
-                properties["simd_count"],
-                properties["simd_per_cu"],
-                properties["array_count"],
-                properties["simd_arrays_per_engine"],
-                properties.get("num_xcc", 1),
-                properties["lds_size_in_kb"],
-            )
-        except KeyError as error:
-            raise InputError(f"no {error.args[0]}", f"topology of gpu {gpu_id:x}") from error
-
-    @property
-    def doorbell_bytes(self) -> int:
-        """8 since SOC15 (gfx9), 4 before (T/amdkfd/kfd_device.c)."""
-        return 8 if self.gfx_target_version >= 90000 else 4
-
-    @property
-    def eop_bytes(self) -> int:
-        """Bytes of an AQL queue's end-of-pipe buffer: none on gfx9.4.3 (capture, measured), eight pages on Tonga.
-
-        Every other part has one page; that gfx9.5.0 is among them is inferred.
-        """
-        if self.gfx_target_version == 80002:
-            return 0x8000
-        return 0 if self.gfx_target_version // 100 == 904 else PAGE
-
-
-@dataclass(frozen=True, slots=True)
-class SaveArea:
-    """Sizes of a queue's context save area (CWSR), in bytes.
-
-    ``ctl_stack`` and ``save`` (which contains it) are those of one XCC; ``total`` is the allocation for all of them,
-    debugger's part included.
+    Other compute queues have one of the size that the driver asks for; that AQL on gfx9.5.0 is among them is inferred.
     """
-
-    ctl_stack: int
-    save: int
-    total: int
-
-    @classmethod
-    def of(cls, node: Node) -> SaveArea:
-        """What a queue of ``node`` needs. Source: T/amdkfd/kfd_queue.c, KMT queues.c (facts §9.2)."""
-        gfx = node.gfx_target_version
-        cus = node.simd_count // node.simd_per_cu // node.num_xcc
-        waves = min(cus * 40, node.array_count // node.simd_arrays_per_engine * 512) if gfx < 100100 else cus * 32
-        ctl_stack = _align(SAVE_AREA_HEADER + waves * (12 if gfx >= 100100 else 8) + 8, PAGE)
-        if gfx // 10000 == 10:
-            ctl_stack = min(ctl_stack, 0x7000)  # a limit of the gfx10 hardware
-        lds = node.lds_size_in_kb << 10 if gfx == 90500 else 0x10000
-        save = ctl_stack + _align(cus * (_vgpr_bytes(gfx) + 0x4000 + lds + 0x1000), PAGE)
-        debug = _align(waves * 32, 64)
-        return cls(ctl_stack, save, _align((save + debug) * node.num_xcc, PAGE))
-
-
-def _vgpr_bytes(gfx: int) -> int:
-    if gfx // 100 == 904 or gfx in (90008, 90010, 90500):
-        return 0x80000
-    return 0x60000 if gfx in (110000, 110001, 120000, 120001) else 0x40000
-
-
-def _align(value: int, unit: int) -> int:
-    return -(-value // unit) * unit
+    if queue_type.is_sdma or (queue_type is IoctlQueueType.COMPUTE_AQL and node.part.gfx == "942"):
+        return 0
+    return node.part.eop_bytes
 
 
 class Purpose(Enum):
@@ -189,7 +113,7 @@ class Ring:
 class KmtQueue:
     """A queue as the thunk knows it. ``doorbell`` is the user address of its doorbell; ``priority`` the driver's."""
 
-    node: Node
+    node: NodeSpec
     queue_id: int
     ring: Ring
     doorbell: int
@@ -221,19 +145,15 @@ class Thunk:
 
     def create_queue(
         self,
-        node: Node,
+        node: NodeSpec,
         queue_type: IoctlQueueType,
         ring: Ring,
         priority: ThunkPriority = ThunkPriority.NORMAL,
     ) -> KmtQueue:
         """hsaKmtCreateQueue: adds the EOP buffer and save area, asks the driver, maps the doorbell."""
-        area = SaveArea.of(node)
-        eop_bytes = 0
-        cwsr = 0
-        if not queue_type.is_sdma:
-            # PM4 queues keep their EOP buffer where AQL queues have none (facts §9.2).
-            eop_bytes = node.eop_bytes if queue_type is IoctlQueueType.COMPUTE_AQL else node.eop_bytes or PAGE
-            cwsr = self.allocate(Purpose.CWSR, area.total)
+        area = node.save_area
+        saved = node.cwsr and not queue_type.is_sdma
+        eop = eop_bytes(node, queue_type)
         request = CreateQueue(
             gpu_id=node.gpu_id,
             type=queue_type,
@@ -242,11 +162,11 @@ class Thunk:
             read_pointer=ring.read_pointer,
             write_pointer=ring.write_pointer,
             priority=PRIORITY_MAP[priority],
-            eop_base=self.allocate(Purpose.EOP, eop_bytes) if eop_bytes else 0,
-            eop_bytes=eop_bytes,
-            cwsr_base=cwsr,
-            cwsr_bytes=area.save if cwsr else 0,
-            ctl_stack_bytes=area.ctl_stack if cwsr else 0,
+            eop_base=self.allocate(Purpose.EOP, eop) if eop else 0,
+            eop_bytes=eop,
+            cwsr_base=self.allocate(Purpose.CWSR, area.total_bytes) if saved else 0,
+            cwsr_bytes=area.cwsr_bytes if saved else 0,
+            ctl_stack_bytes=area.ctl_stack_bytes if saved else 0,
         )
         created = self._driver.create_queue(self._pid, request)
         doorbell = self._doorbell(node, created)
@@ -306,12 +226,12 @@ class Thunk:
         """The process ends, in order or not: the driver takes back what it still holds."""
         self._driver.exit(self._pid)
 
-    def _doorbell(self, node: Node, created: CreatedQueue) -> int:
+    def _doorbell(self, node: NodeSpec, created: CreatedQueue) -> int:
         """User address of the doorbell: the slice is mapped once per node, the offset's low bits lead into it."""
-        slice_bytes = DOORBELLS * node.doorbell_bytes
+        slice_bytes = DOORBELLS * node.part.doorbell_bytes
         base = self._doorbells.get(node.gpu_id)
         if base is None:
             base = self._doorbells[node.gpu_id] = self.allocate(Purpose.DOORBELLS, slice_bytes)
-        if node.doorbell_bytes == 4:  # before SOC15 the driver names only the slice; the queue id is the doorbell id
+        if not node.soc15:  # before it the driver names only the slice; the queue id is the doorbell id
             return base + created.queue_id * 4
         return base + created.doorbell_offset % slice_bytes
