@@ -41,7 +41,7 @@ def test_slots() -> None:
     assert ask("shared-slot", HEALTHY).verdict is Verdict.NO
     crowded = ask("shared-slot", CROWDED)
     assert (crowded.verdict, crowded.finding) == (Verdict.YES, True)
-    assert "1 active queues wait" in crowded.summary
+    assert "1 active queue without a slot" in crowded.summary
     assert ask("shared-slot", machine({500: [7]}, mapped=False)).verdict is Verdict.UNDECIDED
     assert ask("shared-slot", machine({500: [7]}, sources=("mqds",))).verdict is Verdict.UNDECIDED
     assert ask("shared-slot", machine({})).verdict is Verdict.NO
@@ -117,7 +117,7 @@ def test_priority_registers_that_disagree_are_a_finding() -> None:
 def test_streams_sharing_a_queue() -> None:
     assert ask("shared-queue", HEALTHY).verdict is Verdict.UNDECIDED
     shared = ask("shared-queue", recordings=[log([(1, 0x1000, 1), (2, 0x1000, 1)])])
-    assert (shared.verdict, shared.summary) == (Verdict.YES, "2 streams on 1 queues")
+    assert (shared.verdict, shared.summary) == (Verdict.YES, "2 streams on 1 queue")
     apart = ask("shared-queue", recordings=[log([(1, 0x1000, 1), (2, 0x2000, 1)])])
     assert apart.verdict is Verdict.NO
 

@@ -185,8 +185,8 @@ def interval(
     start, end = hiq_write_pointer(before[1]), hiq_write_pointer(after[1])
     if start is None or end is None or end < start:
         return None
-    old = {_identity(queue): queue for queue in before[2]}
-    new = {_identity(queue): queue for queue in after[2]}
+    old = {queue.identity: queue for queue in before[2]}
+    new = {queue.identity: queue for queue in after[2]}
     created = [queue for key, queue in new.items() if key not in old]
     gone = [queue for key, queue in old.items() if key not in new]
     survivors = {queue.pid for queue in new.values()}
@@ -198,8 +198,3 @@ def interval(
             break
     read_at = (before[1].hiqs[0].source, after[1].hiqs[0].source)
     return Interval(after[1].gpu_id, before[0], after[0], start, end, len(created), len(gone), steps, read_at)
-
-
-def _identity(queue: JoinedQueue) -> tuple[int, int | None, int | None]:
-    """What makes a queue the same one in two snapshots."""
-    return queue.pid, queue.ring_base, queue.doorbell_index

@@ -208,6 +208,32 @@ class JoinedQueue:
         return None if not self.is_compute or self._best is None else write_pointer_of(self._best)
 
     @property
+    def identity(self) -> tuple[int, int, int | None, int | None]:
+        """What makes a queue the same one in two snapshots: process, device, ring, doorbell."""
+        return self.pid, self.gpu_id, self.ring_base, self.doorbell_index
+
+    @property
+    def unit(self) -> str:
+        """What its ring counts in: ``packet`` (AQL) or ``dword``."""
+        return "packet" if self.aql else "dword"
+
+    @property
+    def written(self) -> int | None:
+        """Packets (dwords on a PM4 ring) ever written to the ring, as far as the hardware has heard."""
+        write = self.write_pointer
+        return None if write is None else write // (AQL_PACKET_DWORDS if self.aql else 1)
+
+    @property
+    def waiting(self) -> int | None:
+        """Packets (dwords on a PM4 ring) written and not yet fetched; the one being executed counts as fetched or not
+        as the hardware likes. None when a pointer is not known."""
+        read, write = self.read_pointer, self.write_pointer
+        if read is None or write is None:
+            return None
+        # The read pointer register wraps with the ring, the write pointer does not.
+        return (write - read) % ((self.ring_bytes or 4) // 4) // (AQL_PACKET_DWORDS if self.aql else 1)
+
+    @property
     def aql(self) -> bool:
         """Whether the ring holds AQL packets (PM4 otherwise)."""
         saved = self._saved

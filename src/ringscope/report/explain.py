@@ -12,7 +12,6 @@ from typing import Any
 from ringscope.join import Case, State
 from ringscope.join.intervals import Interval
 from ringscope.join.queues import (
-    AQL_PACKET_DWORDS,
     JoinedQueue,
     PipePriority,
     doorbell_of,
@@ -22,7 +21,7 @@ from ringscope.join.queues import (
 from ringscope.join.streams import HSA_PRIORITY, Stream
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.snapshot import Device
-from ringscope.verdicts.answer import Answer, Because, Verdict
+from ringscope.verdicts.answer import Answer, Verdict, count
 from ringscope.verdicts.runlists import words
 
 SCHEMA = "ringscope.explain/1"
@@ -161,7 +160,10 @@ def answer_data(answer: Answer) -> dict[str, Any]:
         "question": answer.question,
         "answer": answer.verdict.value,
         "summary": answer.summary,
+        "confidence": answer.confidence.word if answer.confidence else None,
+        "confidence_why": answer.confidence.why if answer.confidence else None,
         "finding": answer.finding,
+        "quiet": answer.quiet,
         "because": [{"text": item.text, "at": [str(source) for source in item.at]} for item in answer.because],
         "missing": [{"what": item.what, "how": item.how} for item in answer.missing],
         "overturned_by": answer.overturned_by,
@@ -187,7 +189,7 @@ def text(
     if len(case.states) > 1:
         lines += ["", *_changes(case, terminal)]
     lines += ["", *_answers(answers, terminal, verbose)]
-    lines += _open(answers, terminal)
+    lines += _open(answers, terminal, verbose)
     lines += _notes(case, unread, verbose, terminal)
     return "\n".join(lines).strip("\n")
 
@@ -307,19 +309,13 @@ def _slot(queue: JoinedQueue) -> str:
 
 
 def _state(queue: JoinedQueue) -> str:
-    read, write = queue.read_pointer, queue.write_pointer
-    if read is None or write is None:
+    waiting, written = queue.waiting, queue.written
+    if waiting is None or written is None:
         return "saved" if queue.is_compute else ""
     where = "mapped" if queue.live else "not in a slot"
-    ring_dwords = (queue.ring_bytes or 4) // 4
-    unit = AQL_PACKET_DWORDS if queue.aql else 1
-    name = "packet" if queue.aql else "dword"
-    # The read pointer register wraps with the ring, the write pointer does not.
-    waiting = (write - read) % ring_dwords // unit
-    done = write // unit
     if waiting:
-        return f"{where}, {waiting} {name}{'s' if waiting != 1 else ''} waiting"
-    return f"{where}, idle" + (f", ran {done} {name}{'s' if done != 1 else ''}" if done else "")
+        return f"{where}, {count(waiting, queue.unit)} waiting"
+    return f"{where}, idle" + (f", ran {count(written, queue.unit)}" if written else "")
 
 
 def _streams(case: Case, terminal: Terminal) -> list[str]:
@@ -373,10 +369,15 @@ def _changes(case: Case, terminal: Terminal) -> list[str]:
 
 
 def _answers(answers: Sequence[Answer], terminal: Terminal, verbose: bool) -> list[str]:
-    width = max((len(answer.question) for answer in answers), default=0)
+    """The table of answers: decided ones first; those that this evidence does not touch only when asked for all."""
+    told = [answer for answer in answers if verbose or not answer.quiet]
+    width = max((len(answer.question) for answer in told), default=0)
     indent = width + 15
     lines = []
-    for answer in sorted(answers, key=lambda answer: answer.verdict is Verdict.UNDECIDED):
+    bare = [a for a in told if a.verdict is Verdict.UNDECIDED and not (verbose or a.because or a.finding)]
+    for answer in sorted(told, key=lambda answer: answer.verdict is Verdict.UNDECIDED):
+        if len(bare) > 1 and answer in bare:
+            continue
         word = answer.verdict.value.ljust(9)
         paint = (
             terminal.bad
@@ -387,30 +388,42 @@ def _answers(answers: Sequence[Answer], terminal: Terminal, verbose: bool) -> li
         )
         lead = f"  {terminal.bold(answer.question.ljust(width))}  {paint(word)}  "
         lines += wrapped(lead, answer.summary, terminal.width, indent)
-        details = [("because", item.text + _at(item.at)) for item in _shown(answer, verbose)]
-        if answer.finding and answer.todo:
-            details.append(("do", answer.todo))
-        if verbose:
-            details += [("missing", item.what) for item in answer.missing]
-            details += [("overturned by", answer.overturned_by)] if answer.overturned_by else []
-            details += [("rests on", answer.rests_on)] if answer.rests_on else []
-        for name, what in details:
+        for name, what in _details(answer, verbose):
             lines += [terminal.dim(line) for line in wrapped(f"      {name} ", what, terminal.width)]
+    if len(bare) > 1:
+        lines += wrapped(f"  {terminal.unsure('undecided')}  ", "  ".join(a.question for a in bare), terminal.width, 13)
+    if not verbose:
+        rest = len(answers) - len(told)
+        more = f"; {count(rest, 'question')} that nothing here bears on" if rest else ""
+        lines += ["", terminal.dim(f"  --verbose: the evidence of every answer{more}")]
     return lines
 
 
-def _open(answers: Sequence[Answer], terminal: Terminal) -> list[str]:
+def _details(answer: Answer, verbose: bool) -> list[tuple[str, str]]:
+    """What stands below an answer: for a finding why and what to do, and everything when asked for all."""
+    shown = answer.because if verbose else answer.because[:1] if answer.finding else ()
+    details = [("because", item.text + _at(item.at)) for item in shown]
+    if answer.finding and answer.todo:
+        details.append(("do", answer.todo))
+    if verbose:
+        if answer.confidence:
+            details.append((answer.confidence.word, answer.confidence.why))
+        details += [("missing", item.what) for item in answer.missing]
+        details += [("overturned by", answer.overturned_by)] if answer.overturned_by else []
+        details += [("rests on", answer.rests_on)] if answer.rests_on else []
+    return details
+
+
+def _open(answers: Sequence[Answer], terminal: Terminal, verbose: bool) -> list[str]:
     """How to get what the undecided answers lack; a command stands whole on its line, to be copied."""
     needs = dict.fromkeys(
-        (item.how, item.what) for answer in answers if answer.verdict is Verdict.UNDECIDED for item in answer.missing
+        (item.how, item.what)
+        for answer in answers
+        if answer.verdict is Verdict.UNDECIDED and (verbose or not answer.quiet)
+        for item in answer.missing
     )
     lines = [line for how, what in needs for line in (f"    {what}", f"      {terminal.bold(how)}")]
     return ["", terminal.dim("  to decide what is open"), *lines] if needs else []
-
-
-def _shown(answer: Answer, verbose: bool) -> Sequence[Because]:
-    """Evidence worth a line: the first piece, or all when asked for."""
-    return answer.because if verbose else answer.because[:1]
 
 
 def _at(sources: Sequence[object]) -> str:

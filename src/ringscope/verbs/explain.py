@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> Result:
     unread = [(str(path), why) for path, why in capture.unread]
     if any(answer.finding for answer in found):
         code = EXIT_FINDINGS
-    elif all(answer.verdict is Verdict.UNDECIDED for answer in found):
+    elif all(answer.verdict is Verdict.UNDECIDED or answer.quiet for answer in found):
         code = EXIT_INSUFFICIENT
     else:
         code = EXIT_CLEAN

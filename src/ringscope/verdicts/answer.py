@@ -1,4 +1,4 @@
-"""What a verdict says: the answer, why, what is missing, and what would overturn it."""
+"""What a verdict says: the answer, how sure it is, why, what is missing, and what would overturn it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,29 @@ class Verdict(Enum):
     YES = "yes"
     NO = "no"
     UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How sure an answer is, in a word (``certain``, ``likely``, ``weak``), and why it is no surer or less sure."""
+
+    word: str
+    why: str
+
+
+def certain(why: str) -> Confidence:
+    """Counted or read from registers: only a forged or torn capture could make it otherwise."""
+    return Confidence("certain", why)
+
+
+def likely(why: str) -> Confidence:
+    """The evidence points one way, and another cause is known that would look the same."""
+    return Confidence("likely", why)
+
+
+def weak(why: str) -> Confidence:
+    """The evidence leans one way; look again before acting on it."""
+    return Confidence("weak", why)
 
 
 @dataclass(frozen=True)
@@ -34,10 +57,11 @@ class Missing:
 
 @dataclass(frozen=True)
 class Answer:
-    """One question answered.
+    """One question answered; made by a :class:`Question`.
 
-    ``summary`` is the answer in a few words beside yes, no or undecided; ``rests_on`` names the driver function or
-    rule behind it; ``finding`` says that the user should know (exit code 1); ``todo`` what to do about it.
+    ``summary`` is the answer in a few words beside yes, no or undecided; ``confidence`` is None when undecided;
+    ``rests_on`` names the driver function or rule behind it; ``finding`` says that the user should know (exit code 1);
+    ``todo`` what to do about it; ``quiet`` that nothing in this evidence bears on the question.
     """
 
     id: str
@@ -50,3 +74,94 @@ class Answer:
     rests_on: str = ""
     todo: str = ""
     finding: bool = False
+    confidence: Confidence | None = None
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """A yes-or-no question: its ``id`` in JSON, its text, and what every answer to it rests on.
+
+    ``rests_on`` names the driver function or fact; ``overturned_by`` what evidence would prove the answer wrong.
+    """
+
+    id: str
+    text: str
+    rests_on: str
+    overturned_by: str
+
+    def yes(
+        self,
+        summary: str,
+        because: tuple[Because, ...],
+        confidence: Confidence,
+        *,
+        missing: tuple[Missing, ...] = (),
+        todo: str = "",
+        finding: bool = False,
+        quiet: bool = False,
+    ) -> Answer:
+        """Yes."""
+        return self._answer(Verdict.YES, summary, because, missing, confidence, todo, finding, quiet)
+
+    def no(
+        self,
+        summary: str,
+        because: tuple[Because, ...],
+        confidence: Confidence,
+        *,
+        missing: tuple[Missing, ...] = (),
+        todo: str = "",
+        finding: bool = False,
+        quiet: bool = False,
+    ) -> Answer:
+        """No."""
+        return self._answer(Verdict.NO, summary, because, missing, confidence, todo, finding, quiet)
+
+    def undecided(
+        self,
+        summary: str,
+        missing: tuple[Missing, ...],
+        because: tuple[Because, ...] = (),
+        *,
+        todo: str = "",
+        finding: bool = False,
+        quiet: bool = False,
+    ) -> Answer:
+        """The evidence cannot say; ``missing`` is what would decide it."""
+        return self._answer(Verdict.UNDECIDED, summary, because, missing, None, todo, finding, quiet)
+
+    def _answer(
+        self,
+        verdict: Verdict,
+        summary: str,
+        because: tuple[Because, ...],
+        missing: tuple[Missing, ...],
+        confidence: Confidence | None,
+        todo: str,
+        finding: bool,
+        quiet: bool,
+    ) -> Answer:
+        return Answer(
+            self.id,
+            self.text,
+            verdict,
+            summary,
+            because,
+            missing,
+            self.overturned_by,
+            self.rests_on,
+            todo,
+            finding,
+            confidence,
+            quiet,
+        )
+
+
+def count(number: int, name: str) -> str:
+    """``1 queue``, ``2 queues``, ``2 processes``: a number with its noun."""
+    if number == 1:
+        return f"1 {name}"
+    if name.endswith("y") and name[-2] not in "aeiou":
+        return f"{number} {name[:-1]}ies"
+    return f"{number} {name}{'es' if name.endswith('ss') else 's'}"

@@ -1,26 +1,30 @@
-"""Is the device over-subscribed, and by which limit?
+"""Is the device over-subscribed, by which limit, and since which process?
 
 The driver chains the runlist, so that the firmware rotates queues in time slices, as soon as one of four limits is
 passed: processes, compute queues, cooperative (GWS) queues, or processes with and without XNACK mixed
 (pm_calc_rlib_size in kfd_packet_manager.c). Queues and processes can be counted in ``mqds``, the slots in ``hqds``; the
-other two show only in the runlist itself and in the kernel's log.
+other two show in the runlist itself and in the kernel's log.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ringscope.join import Case, State
+from ringscope.join.queues import mqd_address_of
+from ringscope.join.runlist import ReadRunlist, read_runlist
 from ringscope.parts import catalogue
 from ringscope.parts.layout import Generation
 from ringscope.recording import Kind
 from ringscope.snapshot import Device, QueueType
 from ringscope.verdicts import sources
-from ringscope.verdicts.answer import Answer, Because, Verdict
+from ringscope.verdicts.answer import Answer, Because, Question, certain, count, likely
 
-ID = "over-subscribed"
-QUESTION = "Over-subscribed?"
-RESTS_ON = "pm_calc_rlib_size: processes > VMIDs, compute queues > slots, cooperative queues > 1, mixed XNACK"
-OVERTURNED_BY = (
-    "a runlist in rls that ends in a chained RUN_LIST, or the kernel's line 'Runlist is getting oversubscribed'"
+ASKS = Question(
+    "over-subscribed",
+    "Over-subscribed?",
+    "pm_calc_rlib_size: processes > VMIDs, compute queues > slots, cooperative queues > 1, mixed XNACK",
+    "a runlist in rls that ends in a chained RUN_LIST, or the kernel's line 'Runlist is getting oversubscribed'",
 )
 TODO = "lower GPU_MAX_HW_QUEUES, run fewer processes on this device, or boot with a smaller amdgpu.num_kcq"
 
@@ -34,86 +38,68 @@ def process_limit(device: Device) -> int | None:
     return counts.pop() if len(counts) == 1 else None
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """One device: limits passed and room left in words, the evidence, and whether every countable limit was known."""
+
+    over: tuple[str, ...]
+    room: str
+    because: tuple[Because, ...]
+    complete: bool
+
+
 def answer(case: Case) -> Answer:
     """Answer from the main state, its runlist when captured, and over-subscription lines of a kernel log."""
     warned = [event for recording in case.recordings for event in recording.of(Kind.OVERSUBSCRIBED)]
     state = case.main
-    because = [
+    said = tuple(
         Because(f"the kernel said so: too many {event.attrs.get('limit', 'of something')}", (event.source,))
         for event in warned
-    ]
+    )
+    warning = f"the kernel warned {count(len(warned), 'time')}"
     if state is None or "mqds" not in state.snapshot.sources:
         if warned:
-            return Answer(
-                ID,
-                QUESTION,
-                Verdict.YES,
-                f"the kernel warned {len(warned)} times",
-                tuple(because),
-                (sources.MQDS, sources.HQDS),
-                "",
-                RESTS_ON,
-                TODO,
-                finding=True,
-            )
-        return Answer(
-            ID,
-            QUESTION,
-            Verdict.UNDECIDED,
-            "no queue was captured",
-            missing=(sources.MQDS, sources.HQDS, sources.KERNEL_LOG),
-        )
-    over: list[str] = []
-    room: list[str] = []
-    unknown = []
-    for device in state.snapshot.devices:
-        if not any(queue.gpu_id == device.gpu_id for queue in state.queues):
-            continue
-        exceeded, left, reasons, complete = _judge(state, device)
-        over += exceeded
-        room += left
-        because += reasons
-        unknown += [] if complete else [device]
+            sure = certain("the driver prints this line when it chains a runlist")
+            return ASKS.yes(warning, said, sure, missing=(sources.MQDS, sources.HQDS), todo=TODO, finding=True)
+        return ASKS.undecided("no queue was captured", (sources.MQDS, sources.HQDS, sources.KERNEL_LOG))
+    judged = [
+        _judge(case, state, device)
+        for device in state.snapshot.devices
+        if any(queue.gpu_id == device.gpu_id for queue in state.queues)
+    ]
+    because = said + tuple(reason for device in judged for reason in device.because)
+    over = [text for device in judged for text in device.over]
     if over or warned:
-        summary = "; ".join(over) or f"the kernel warned {len(warned)} times"
-        return Answer(
-            ID, QUESTION, Verdict.YES, summary, tuple(because), (), OVERTURNED_BY, RESTS_ON, TODO, finding=True
-        )
+        sure = certain("counted, or said by the driver itself") if over else likely("it may be over by now")
+        return ASKS.yes("; ".join(over) or warning, because, sure, todo=TODO, finding=True)
     if not state.queues:
-        return Answer(ID, QUESTION, Verdict.NO, "no process has a queue", (), (), OVERTURNED_BY, RESTS_ON)
-    if unknown or not room:
-        return Answer(
-            ID,
-            QUESTION,
-            Verdict.UNDECIDED,
-            "the limits of this device are not known from what was captured",
-            tuple(because),
-            (sources.HQDS, sources.RLS),
-            OVERTURNED_BY,
-            RESTS_ON,
-        )
+        reason = Because(f"{state.snapshot.label}: mqds lists none")
+        return ASKS.no("no process has a queue", (reason,), certain("without queues there is no runlist"))
+    if not judged or not all(device.complete for device in judged):
+        text = "the limits of this device are not known from what was captured"
+        return ASKS.undecided(text, (sources.HQDS, sources.RLS), because)
     # Without the runlist, cooperative queues and mixed XNACK cannot be ruled out; the kernel log would tell.
-    missing = () if all(device.runlist for device in state.snapshot.devices) else (sources.RLS, sources.KERNEL_LOG)
-    return Answer(ID, QUESTION, Verdict.NO, "; ".join(room), tuple(because), missing, OVERTURNED_BY, RESTS_ON)
+    read = all(device.runlist for device in state.snapshot.devices)
+    return ASKS.no(
+        "; ".join(device.room for device in judged),
+        because,
+        certain("all four limits were read")
+        if read
+        else likely("cooperative queues and mixed XNACK show only in rls and in the kernel's log"),
+        missing=() if read else (sources.RLS, sources.KERNEL_LOG),
+    )
 
 
-def _judge(state: State, device: Device) -> tuple[list[str], list[str], list[Because], bool]:
-    """(limits exceeded, room left, evidence, whether every countable limit was known) of one device."""
+def _judge(case: Case, state: State, device: Device) -> _Judged:
     queues = [queue for queue in state.on(device) if queue.active and queue.queue.type is QueueType.COMPUTE]
     processes = {queue.pid for queue in state.on(device)}
     limits: list[tuple[str, int, int | None]] = [
         ("queues", len(queues), device.slots_per_xcc or None),
         ("processes", len(processes), process_limit(device)),
     ]
-    over: list[str] = []
-    room: list[str] = []
-    for what, have, limit in limits:
-        if limit is None:
-            continue
-        text = f"{have} of {limit} {what}"
-        (over if have > limit else room).append(text)
-    if over:
-        over = [f"gpu {device.gpu_id:x}: too many {text.split()[-1]} ({text})" for text in over]
+    runlist = read_runlist(device.runlist.words) if device.runlist else None
+    order = _since(case, state, device, runlist)
+    over = []
     because = [
         Because(
             f"gpu {device.gpu_id:x}: "
@@ -121,7 +107,51 @@ def _judge(state: State, device: Device) -> tuple[list[str], list[str], list[Bec
             tuple(queue.queue.source for queue in queues),
         )
     ]
-    summary = f"{', '.join(room)}"
-    if not over and device.slots_per_xcc:
-        summary += f"; the limit is {device.slots_per_xcc - len(queues) + 1} queues away"
-    return over, [] if over else [summary], because, all(limit is not None for _, _, limit in limits)
+    for what, have, limit in limits:
+        if limit is not None and have > limit:
+            pid = _first_beyond(order, what, limit)
+            over.append(f"gpu {device.gpu_id:x}: {have} of {limit} {what}" + (f", since process {pid}" if pid else ""))
+    if runlist and device.runlist:
+        at = (device.runlist.source,)
+        if runlist.gws_queues > 1:
+            over.append(f"gpu {device.gpu_id:x}: {runlist.gws_queues} of 1 cooperative queue")
+            because.append(Because(f"{runlist.gws_queues} queues of the runlist hold GWS", at))
+        if runlist.chained:
+            because.append(Because("the runlist ends in a chained RUN_LIST", at))
+            if not over:
+                why = "XNACK mixed" if runlist.mixed_memory_modes else "a limit not seen in these queues"
+                over.append(f"gpu {device.gpu_id:x}: the runlist is chained ({why})")
+    room = ", ".join(f"{have} of {limit} {what}" for what, have, limit in limits if limit is not None)
+    if device.slots_per_xcc:
+        room += f"; the limit is {device.slots_per_xcc - len(queues) + 1} queues away"
+    return _Judged(tuple(over), room, tuple(because), all(limit is not None for _, _, limit in limits))
+
+
+def _since(case: Case, state: State, device: Device, runlist: ReadRunlist | None) -> list[tuple[int, int]]:
+    """(pid, compute queues) of each process in the order they came: by the runlist, else as snapshots show them."""
+    counts: dict[int, int] = {}
+    owners: dict[int, int] = {}
+    for queue in state.on(device):
+        counts[queue.pid] = counts.get(queue.pid, 0) + (queue.active and queue.queue.type is QueueType.COMPUTE)
+        for mqd in queue.queue.mqds:
+            owners[mqd_address_of(mqd.image)] = queue.pid
+    if runlist:
+        listed = [owners.get(queue.mqd_address) for process in runlist.processes for queue in process.queues]
+        oldest_first = list(dict.fromkeys(pid for pid in reversed(listed) if pid is not None))
+        if set(oldest_first) == set(counts):
+            return [(pid, counts[pid]) for pid in oldest_first]
+    seen: dict[int, int] = {}
+    for place, earlier in enumerate(case.states):
+        for queue in earlier.queues:
+            seen.setdefault(queue.pid, place)
+    return sorted(counts.items(), key=lambda item: (seen.get(item[0], len(case.states)), item[0]))
+
+
+def _first_beyond(order: list[tuple[int, int]], what: str, limit: int) -> int | None:
+    """The process with which the limit was passed."""
+    total = 0
+    for pid, queues in order:
+        total += queues if what == "queues" else 1
+        if total > limit:
+            return pid
+    return None

@@ -1,102 +1,155 @@
 """Were runlists sent while kernels ran?
 
 The scheduler's only way to the firmware is the HIQ; its write pointer counts every dword. If queue creation and
-destruction account for all of them between two snapshots, nothing is left for dispatches.
+destruction account for all of them between two snapshots, nothing is left for dispatches. A Recording that holds
+runlists and queue changes is counted the same way.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ringscope.join import Case
 from ringscope.join.intervals import Interval, Step
+from ringscope.parts.layout import Generation
+from ringscope.recording import Kind, Recording
+from ringscope.snapshot import Device
 from ringscope.verdicts import sources
-from ringscope.verdicts.answer import Answer, Because, Missing, Verdict
+from ringscope.verdicts.answer import Answer, Because, Missing, Question, certain, count, likely
 
-ID = "runlists-while-running"
-QUESTION = "Were runlists sent while kernels ran?"
-RESTS_ON = (
+ASKS = Question(
+    "runlists-while-running",
+    "Runlists while kernels ran?",
     "execute_queues_cpsch: UNMAP_QUEUES 6 + QUERY_STATUS 7 + RUN_LIST 4 dwords per queue change; the dispatch "
-    "path has no HIQ packet"
+    "path has no HIQ packet",
+    "an interval in which the HIQ moves while no queue is created, updated, destroyed or evicted",
 )
-OVERTURNED_BY = "an interval in which the HIQ moves while no queue is created, updated, destroyed or evicted"
 _KERNELS = Missing(
     "that kernels ran between these snapshots: debugfs does not say so",
     "give the program's AMD_LOG_LEVEL=3 log of the same run, or take a snapshot under load",
 )
+CHANGES = (
+    Kind.QUEUE_CREATE,
+    Kind.QUEUE_UPDATE,
+    Kind.QUEUE_DESTROY,
+    Kind.QUEUE_EVICT,
+    Kind.QUEUE_RESTORE,
+    Kind.CU_MASK,
+)
+"""What a runlist is sent for."""
 
 
 def words(steps: tuple[Step, ...]) -> str:
     """An account in words: ``5 creates (72)``, with the dwords of each."""
-    plural = {"process exit": "process exits", "nop": "NOPs"}
     return " + ".join(
-        f"{step.count} {'unseen ' if not step.seen else ''}"
-        f"{plural.get(step.what, step.what + 's') if step.count != 1 else step.what} ({step.dwords})"
-        for step in steps
+        f"{'' if step.seen else 'unseen '}{count(step.count, _noun(step.what))} ({step.dwords})" for step in steps
     )
+
+
+def _noun(what: str) -> str:
+    return "NOP" if what == "nop" else what
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Runlists of one Recording and the queue changes that account for them."""
+
+    recording: Recording
+    runlists: int
+    changes: int
+    dispatches: int
+
+    @property
+    def beyond(self) -> int:
+        """Runlists that no queue change accounts for."""
+        return max(0, self.runlists - self.changes)
+
+
+def counted(case: Case) -> tuple[Counted, ...]:
+    """Recordings that tell of runlists and of dispatches."""
+    found = []
+    for recording in case.recordings:
+        runlists = sum(1 for _ in recording.of(Kind.RUNLIST))
+        dispatches = recording.counters.get("dispatches", 0) or sum(1 for _ in recording.of(Kind.DISPATCH))
+        if runlists and dispatches:
+            changes = sum(1 for _ in recording.of(*CHANGES))
+            found.append(Counted(recording, runlists, changes, dispatches))
+    return tuple(found)
+
+
+def without_runlists(case: Case) -> Device | None:
+    """A device of the main state that MES schedules: it has no runlist at all."""
+    devices = case.main.snapshot.devices if case.main else ()
+    return next((device for device in devices if device.generation in (Generation.V11, Generation.V12)), None)
 
 
 def answer(case: Case) -> Answer:
-    """Answer from the HIQ accounts between neighbouring snapshots."""
+    """Answer from Recordings that count runlists, else from the HIQ accounts between neighbouring snapshots."""
+    mes = without_runlists(case)
+    if mes is not None:
+        reason = Because(f"gpu {mes.gpu_id:x} is a GFX11 or later part", (mes.source,))
+        return ASKS.no("MES schedules this part: it has no runlist", (reason,), certain("one MES call a queue change"))
+    if recorded := counted(case):
+        return _from_recordings(recorded)
+    return _from_intervals(case)
+
+
+def _from_recordings(recorded: tuple[Counted, ...]) -> Answer:
+    because = tuple(
+        Because(
+            f"{one.recording.origin}: {count(one.runlists, 'runlist')}, {count(one.changes, 'queue change')}, "
+            f"{count(one.dispatches, 'dispatch')}",
+            tuple(event.source for event in list(one.recording.of(Kind.RUNLIST))[:3]),
+        )
+        for one in recorded
+    )
+    sure = certain("runlists and queue changes were counted one by one")
+    beyond = sum(one.beyond for one in recorded)
+    if beyond:
+        text = f"{count(beyond, 'runlist')} beyond those of queue changes"
+        return ASKS.yes(
+            text, because, sure, todo="find who changes queues: debugger, profiler, evictions", finding=True
+        )
+    total = sum(one.dispatches for one in recorded)
+    return ASKS.no(f"{count(total, 'dispatch')}, no runlist but for queue changes", because, sure)
+
+
+def _from_intervals(case: Case) -> Answer:
     accounts = case.intervals
     if not accounts:
-        if len(case.states) > 1 and any(device.hiqs for device in case.states[-1].snapshot.devices):
-            return Answer(
-                ID,
-                QUESTION,
-                Verdict.NO,
-                "the HIQ did not move at all",
-                (Because("the write pointer of every HIQ is the same in all snapshots"),),
-                (_KERNELS,),
-                OVERTURNED_BY,
-                RESTS_ON,
+        last = case.states[-1].snapshot if case.states else None
+        if last and len(case.states) > 1 and any(device.hiqs for device in last.devices):
+            reason = Because(
+                "the write pointer of every HIQ is the same in all snapshots",
+                tuple(device.hiqs[0].source for device in last.devices if device.hiqs),
             )
-        return Answer(
-            ID, QUESTION, Verdict.UNDECIDED, "one instant shows no movement", missing=(sources.SECOND_SNAPSHOT,)
-        )
+            sure = likely("that kernels ran in between is not shown")
+            return ASKS.no("the HIQ did not move at all", (reason,), sure, missing=(_KERNELS,))
+        return ASKS.undecided("one instant shows no movement", (sources.SECOND_SNAPSHOT,))
     because = tuple(_because(account) for account in accounts)
     open_accounts = [account for account in accounts if not account.exact]
-    guessed = [account for account in accounts if account.guessed]
     if open_accounts:
         left = sum(account.dwords for account in open_accounts)
-        return Answer(
-            ID,
-            QUESTION,
-            Verdict.UNDECIDED,
-            f"{left} HIQ dwords in {len(open_accounts)} intervals have no account",
-            because,
+        return ASKS.undecided(
+            f"{left} HIQ dwords in {count(len(open_accounts), 'interval')} have no account",
             (Missing("what else used the HIQ", "snapshots closer together, and the kernel log of that time"),),
-            OVERTURNED_BY,
-            RESTS_ON,
+            because,
             finding=True,
         )
+    guessed = sum(account.runlists_beyond_changes or 0 for account in accounts if account.guessed)
     if guessed:
-        count = sum(account.runlists_beyond_changes or 0 for account in guessed)
-        return Answer(
-            ID,
-            QUESTION,
-            Verdict.UNDECIDED,
-            f"{count} queue operations happened between the snapshots unseen",
-            because,
+        return ASKS.undecided(
+            f"{count(guessed, 'queue operation')} happened between the snapshots unseen",
             (Missing("who did them: queues made and gone, updates, evictions", "snapshots closer together"),),
-            OVERTURNED_BY,
-            RESTS_ON,
+            because,
         )
-    moved = ", then ".join(f"{account.dwords} dwords = {_changes(account)}" for account in accounts)
-    return Answer(
-        ID,
-        QUESTION,
-        Verdict.NO,
-        f"HIQ moved {moved}; nothing is left for dispatches",
-        because,
-        (_KERNELS,),
-        OVERTURNED_BY,
-        RESTS_ON,
-    )
+    moved = ", then ".join(f"{account.dwords} = {_changes(account)}" for account in accounts)
+    sure = likely("every HIQ dword is accounted for; that kernels ran in between is not shown")
+    return ASKS.no(f"HIQ dwords: {moved}; none left over", because, sure, missing=(_KERNELS,))
 
 
 def _changes(account: Interval) -> str:
-    return " + ".join(
-        f"{step.count} {step.what}{'s' if step.count != 1 else ''}" for step in account.steps if step.what != "nop"
-    ) + "".join(f" + {step.count} NOP" for step in account.steps if step.what == "nop")
+    return " + ".join(count(step.count, _noun(step.what)) for step in account.steps)
 
 
 def _because(account: Interval) -> Because:

@@ -9,19 +9,21 @@ from __future__ import annotations
 from ringscope.join import Case
 from ringscope.join.queues import JoinedQueue
 from ringscope.verdicts import sources
-from ringscope.verdicts.answer import Answer, Because, Verdict
+from ringscope.verdicts.answer import Answer, Because, Question, certain, count, likely
 
-ID = "shared-doorbell"
-QUESTION = "Do queues share a doorbell?"
-RESTS_ON = "MQD dword 143 holds the absolute BAR index (amdgpu_doorbell_index_on_bar); slices of processes are disjoint"
-OVERTURNED_BY = "two live queues of one device with the same doorbell index in mqds"
+ASKS = Question(
+    "shared-doorbell",
+    "Do queues share a doorbell?",
+    "MQD dword 143 holds the absolute BAR index (amdgpu_doorbell_index_on_bar); slices of processes are disjoint",
+    "two live queues of one device with the same doorbell index in mqds",
+)
 
 
 def answer(case: Case) -> Answer:
     """Answer from the main state's MQDs; undecided without them."""
     state = case.main
     if state is None or "mqds" not in state.snapshot.sources:
-        return Answer(ID, QUESTION, Verdict.UNDECIDED, "no MQD was captured", missing=(sources.MQDS,))
+        return ASKS.undecided("no MQD was captured", (sources.MQDS,))
     owners: dict[tuple[int, int], list[JoinedQueue]] = {}
     for queue in state.queues:
         if queue.doorbell_index is not None:
@@ -36,27 +38,24 @@ def answer(case: Case) -> Answer:
             )
             for (gpu_id, index), queues in shared.items()
         )
-        return Answer(
-            ID,
-            QUESTION,
-            Verdict.YES,
-            f"{len(shared)} doorbells have several queues",
+        return ASKS.yes(
+            f"{count(len(shared), 'doorbell')} with several queues",
             because,
-            (),
-            "a second reading of mqds that shows them apart: this one may be torn",
-            RESTS_ON,
+            likely("the driver's bitmap makes it impossible, so the file may be torn"),
             todo="read mqds again; if it stays, report it to the driver's developers",
             finding=True,
         )
+    sure = certain("every MQD holds its absolute index")
     if not owners:
-        return Answer(ID, QUESTION, Verdict.NO, "no process has a queue", (), (), OVERTURNED_BY, RESTS_ON)
+        return ASKS.no("no process has a queue", (Because(f"{state.snapshot.label}: mqds lists none"),), sure)
     indexes = sorted(index for _, index in owners)
     spread = f"{indexes[0]:#x} to {indexes[-1]:#x}" if len(indexes) > 1 else f"{indexes[0]:#x}"
-    slices = len({(queue.gpu_id, queue.doorbell_slice) for queue in state.queues})
+    slices = {(queue.gpu_id, queue.doorbell_slice) for queue in state.queues}
     because = (
         Because(
-            f"{len(owners)} queues, {len(owners)} different indexes ({spread}) in {slices} process slices",
+            f"{count(len(owners), 'queue')}, {len(owners)} different indexes ({spread}) in "
+            f"{count(len(slices), 'process slice')}",
             tuple(queue.queue.source for queue in state.queues),
         ),
     )
-    return Answer(ID, QUESTION, Verdict.NO, f"{len(owners)} queues, {spread}", because, (), OVERTURNED_BY, RESTS_ON)
+    return ASKS.no(f"{count(len(owners), 'queue')}, {spread}", because, sure)

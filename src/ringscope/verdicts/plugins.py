@@ -1,0 +1,41 @@
+"""Questions of third parties: the entry point group ``ringscope.verdicts``.
+
+An entry point names a function from a :class:`~ringscope.join.Case` to an
+:class:`~ringscope.verdicts.answer.Answer`. It is loaded when questions are asked, and one that fails, in whatever way,
+costs a one-line warning and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+from ringscope.join import Case
+from ringscope.verdicts.answer import Answer
+
+GROUP = "ringscope.verdicts"
+Ask = Callable[[Case], Answer]
+_log = logging.getLogger("ringscope")
+
+
+def asked(case: Case, taken: frozenset[str]) -> Iterator[Answer]:
+    """What the installed plug-ins answer, in the order of their names; ``taken`` ids are refused."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, and seldom any use
+
+    seen = set(taken)
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:  # a stranger's code may raise anything
+            answer = entry.load()(case)
+            if not isinstance(answer, Answer):
+                raise TypeError(f"it gave {type(answer).__name__}, no Answer")
+            if answer.id in seen:
+                raise ValueError(f"the id {answer.id!r} is taken")
+        except Exception as error:
+            _log.warning("verdict plug-in %s left out: %s: %s", entry.name, type(error).__name__, _line(error))
+            continue
+        seen.add(answer.id)
+        yield answer
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or "no message"
