@@ -126,6 +126,15 @@ def test_a_cut_tarball_is_an_error(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_tarball_without_its_end_mark_or_with_a_damaged_header_is_an_error(tmp_path: Path) -> None:
+    path = archive(tmp_path / "t.tar", member("a", b"x" * 512), member("b", b"y"))
+    whole = path.read_bytes()
+    for damaged in (whole[:1024], whole[:2048], whole[:1124], whole[:1024] + b"?" * 512 + whole[1536:]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"^t\.tar: a damaged or cut tar archive; copy the archive again$"):
+            read(path)
+
+
 def test_a_hostile_header_size_meets_a_limit(tmp_path: Path) -> None:
     path = archive(tmp_path / "t.tar", member("a", b"x"))
     info = tarfile.TarInfo("././@LongLink")
@@ -165,6 +174,18 @@ def test_what_is_no_regular_file_is_passed_over(tmp_path: Path) -> None:
         "pipe": "not a regular file",
         "dangling": "cannot be read: No such file or directory",
     }
+
+
+def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    assert read(tmp_path)[1] == {"a/loop": "a link to a folder; name that folder itself"}
+
+
+def test_topology_details_are_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "nodes" / "1" / "caches" / "0").mkdir(parents=True)
+    (tmp_path / "nodes" / "1" / "caches" / "0" / "properties").symlink_to("nowhere")
+    assert read(tmp_path) == ({}, {})
 
 
 def test_permission_denied_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,8 +155,10 @@ class _Found:
             setattr(draft, kind.value, content)
         for root, values in self.values.items():
             near = _nearest(drafts, root)
-            taken = len(near) != 1 or drafts[near[0]].processes is not None
-            place = root.parent if taken else near[0]
+            if len(near) == 1 and drafts[near[0]].processes is None:
+                place = near[0]
+            else:
+                place = root if root.parent in drafts else root.parent
             drafts.setdefault(place, _Draft(place, 0)).processes = kfd_proc.processes_of(values)
         if self.nodes and not drafts:
             place = next(iter(self.nodes)).parent

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from ringscope.errors import InputError
+from ringscope.evidence.sniff import is_detail
 
 if TYPE_CHECKING:
     import tarfile
@@ -61,8 +62,9 @@ class Forward(io.RawIOBase):
         self._ahead = b""
 
     def peek(self, size: int) -> bytes:
-        """The first ``size`` bytes, which stay to be read."""
-        self._ahead += self._take(size - len(self._ahead))
+        """The next ``size`` bytes, which stay to be read."""
+        if len(self._ahead) < size:
+            self._ahead += self._take(size - len(self._ahead))
         return self._ahead[:size]
 
     def readable(self) -> bool:
@@ -188,11 +190,15 @@ def walk(paths: Sequence[str | Path], unread: Unread) -> Iterator[InputFile]:
 
 
 def _below(root: Path, base: Path, given: int, seen: set[tuple[int, int]], unread: Unread) -> Iterator[InputFile]:
-    """The files below a folder; links to other folders are not followed."""
+    """The files below a folder; links to other folders are not followed, they may lead anywhere."""
     next(os.scandir(root), None)  # the folder that the user named must be readable; os.walk would pass it over
     count = 0
     for folder, folders, names in os.walk(root, onerror=lambda e: unread(_shown(Path(e.filename), base), _why(e))):
-        folders.sort(key=natural)
+        # A large machine has thousands of files on caches and links; they are not even opened.
+        folders[:] = (name for name in sorted(folders, key=natural) if not is_detail(PurePosixPath(folder, name)))
+        for name in folders:
+            if Path(folder, name).is_symlink():
+                unread(_shown(Path(folder, name), base), "a link to a folder; name that folder itself")
         for path in (Path(folder, name) for name in sorted(names, key=natural)):
             count += 1
             if count > FILES_LIMIT:
@@ -269,21 +275,7 @@ def _buffered(content: Forward) -> BinaryIO:
 
 def _members(archive: Forward, path: Path, base: Path, given: int, unread: Unread) -> Iterator[InputFile]:
     """The regular files of a tarball, in its order; members that are none or lead out of it go to ``unread``."""
-    import tarfile  # noqa: PLC0415
-
-    name = _shown(path, base)
-    tar: tarfile.TarFile | None = None
-    for _ in range(FILES_LIMIT):
-        try:
-            tar = tar or tarfile.open(fileobj=archive, mode="r:")  # noqa: SIM115  it holds nothing to be closed
-            member = tar.next()
-        except InputError:
-            raise
-        except Exception as error:  # tarfile meets hostile headers with whatever its arithmetic raises
-            raise InputError(f"a broken tar archive: {error}", name, "copy the archive again") from None
-        if member is None:
-            return
-        tar.members.clear()  # type: ignore[attr-defined]  # else every member seen would be remembered
+    for member in _headers(archive, _shown(path, base)):
         inside = PurePosixPath(member.name)
         shown = _shown(path / inside.relative_to(inside.anchor), base)
         if member.isdir():
@@ -295,4 +287,30 @@ def _members(archive: Forward, path: Path, base: Path, given: int, unread: Unrea
         else:
             content = Forward(archive, shown, member.size)
             yield InputFile(shown, PurePosixPath(path / inside), given, content.peek(HEAD_BYTES), content)
+
+
+def _headers(archive: Forward, name: str) -> Iterator[tarfile.TarInfo]:
+    """The members of a tarball up to its end mark; InputError when it lacks one or a header is damaged."""
+    import tarfile  # noqa: PLC0415
+
+    damaged = InputError("a damaged or cut tar archive", name, "copy the archive again")
+    tar: tarfile.TarFile | None = None
+    for _ in range(FILES_LIMIT):
+        try:
+            tar = tar or tarfile.open(fileobj=archive, mode="r:")  # noqa: SIM115  it holds nothing to be closed
+            member = tar.next()
+        except InputError:
+            raise
+        except Exception:  # tarfile meets hostile headers with whatever its arithmetic raises
+            raise damaged from None
+        if member is None:  # what tarfile takes for the end is a damaged header: the end mark is looked for here
+            raise damaged
+        tar.members.clear()  # type: ignore[attr-defined]  # else every member seen would be remembered
+        yield member
+        archive.seek(tar.offset)
+        block = archive.peek(512)
+        if len(block) < 512:
+            raise damaged
+        if not any(block):
+            return
     raise InputError(f"more than {FILES_LIMIT} files", name, "name the capture's own files")

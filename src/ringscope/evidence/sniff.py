@@ -80,7 +80,7 @@ _PROC_PATH = re.compile(
 )
 _NODE_PATH = re.compile(r"(?:^|/)nodes/\d+/(gpu_id|name|properties)$", re.ASCII)
 _DETAIL_PATH = re.compile(
-    r"(?:^|/)nodes/\d+/(mem_banks|caches|io_links|p2p_links|perf)/|/topology/(generation_id|system_properties)$"
+    r"/nodes/\d+/(mem_banks|caches|io_links|p2p_links|perf)(/|$)|/topology/(generation_id|system_properties)$", re.ASCII
 )
 _TOKEN = re.compile(r"(?<![a-z])(mqds|hqds|rls)(?![a-z])")
 
@@ -109,5 +109,5 @@ def dump_token(name: str) -> str | None:
 
 
 def is_detail(path: PurePosixPath) -> bool:
-    """Whether this is a sysfs file about caches, memory banks or links, which no question here needs."""
+    """Whether this is a sysfs file or folder about caches, memory banks or links, which no question here needs."""
     return _DETAIL_PATH.search(str(path)) is not None
