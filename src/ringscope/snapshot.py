@@ -8,6 +8,7 @@ its ``mqds`` are that queue's copies, one per XCC.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -128,8 +129,9 @@ class Queue:
 class Process:
     """One process that holds queues.
 
-    ``pasid`` is None when the source prints the pid in its place; ``listed`` are the queues that sysfs lists, with
-    their ids and no image, whether or not they could be matched to ``queues``.
+    ``pasid`` is None when the source prints the pid in its place. From sysfs come ``listed``, its queues with their ids
+    and no image, whether or not they could be matched to ``queues``, and ``usage`` by file:
+    ``vram_<gpu_id>`` (bytes), ``sdma_<gpu_id>``, ``stats_<gpu_id>/evicted_ms`` …, gpu_ids in decimal as sysfs has them.
     """
 
     pid: int
@@ -138,6 +140,7 @@ class Process:
     pasid: int | None = None
     name: str = ""
     listed: tuple[Queue, ...] = ()
+    usage: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

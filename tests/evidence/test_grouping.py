@@ -75,7 +75,19 @@ def test_the_write_pointer_orders_not_the_name(tmp_path: Path) -> None:
     fill(tmp_path, {"1-after/hqds": device(write_pointer=low + 2), "2-before/hqds": device(write_pointer=low - 1)})
     capture = collect([tmp_path])
     assert [s.label for s in capture.snapshots] == ["2-before", "1-after"]
-    assert capture.notes == ("snapshots are in the order of the HIQ's write pointer, which never falls",)
+    assert capture.notes == ("snapshots are in the order of the HIQ's write pointer",)
+
+
+def test_pointers_against_names_are_said(tmp_path: Path) -> None:
+    fill(tmp_path, {"after/hqds": device(write_pointer=5), "before/hqds": device(write_pointer=500)})
+    capture = collect([tmp_path])
+    assert [s.label for s in capture.snapshots] == ["after", "before"]
+    assert "against their names" in capture.notes[0]
+
+
+def test_a_snapshot_that_lacks_a_device_is_noted(tmp_path: Path) -> None:
+    fill(tmp_path, {"t1/hqds": device(gpu_id=1) + device(gpu_id=2, node=3), "t2/hqds": device(gpu_id=1)})
+    assert collect([tmp_path]).notes[1:] == ("t2: hqds lists 1 of the 2 devices seen; it may have been cut",)
 
 
 def test_equal_pointers_leave_the_order_given_then_the_moment_then_the_name(tmp_path: Path) -> None:
@@ -113,12 +125,13 @@ RINGS = process(
 
 
 def test_sysfs_gives_a_queue_its_id_where_there_is_one_choice(tmp_path: Path) -> None:
-    fill(tmp_path, {"mqds": RINGS, "hqds": device(), "proc/7/pasid": "5\n"})
+    fill(tmp_path, {"mqds": RINGS, "hqds": device(), "proc/7/pasid": "5\n", "proc/7/vram_63420": "4096\n"})
     fill(tmp_path / "proc" / "7", QUEUES)
     (found,) = one(tmp_path).processes
     assert [queue.qid for queue in found.queues] == [None, None, 0]
     assert [queue.qid for queue in found.listed] == [0, 1, 2]
     assert found.pasid == 0x8001
+    assert found.usage == {"vram_63420": 4096}
 
 
 def test_sysfs_alone_lists_the_queues(tmp_path: Path) -> None:

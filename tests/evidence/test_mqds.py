@@ -60,7 +60,7 @@ def test_an_sdma_queue_after_a_compute_queue_is_dumped_once_per_xcc(tmp_path: Pa
     text = process(1, queue(1, FIRST, SECOND), queue(1, [1] * 128, [2] * 128, kind="SDMA queue"))
     found = read(tmp_path, text)
     assert [data for data, _ in found.processes[0].queues[1].images] == [le([1] * 128)]
-    assert found.notes == ("mqds:131: this driver dumps an SDMA queue 2 times; only the first dump is its own",)
+    assert found.notes == ("mqds:131: this driver dumps the SDMA queue 2 times; only the first dump is its own",)
 
 
 def test_an_sdma_mqd_of_v10_is_520_bytes(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ Format (``kfd_debugfs_mqds_by_process``, ``pqm_debugfs_mqds``): ``Process <pid> 
 heading and a hex dump of its MQD, for a compute queue once per XCC of its device. An empty file says that no process
 has the driver open. Queue ids are not printed.
 
-Quirk: the driver's XCC count outlives the queue it was read for, so that an SDMA queue listed after a compute queue
-of a device with several XCCs is dumped as often as that one. Only the first dump is the queue's; the others show
-whatever follows it in memory and are dropped.
+Quirk: the driver's XCC count outlives the queue it was read for, so that an SDMA queue or a DIQ listed after a
+compute queue of a device with several XCCs is dumped as often as that one. Only the first dump is the queue's; the
+others show whatever follows it in memory and are dropped.
 """
 
 from __future__ import annotations
@@ -96,12 +96,12 @@ def _queue(scanner: Scanner, found: re.Match[str], at: Source, notes: list[str])
     if kind is QueueType.SDMA:
         if size not in _SDMA_DWORDS:
             raise scanner.cut(f"an SDMA MQD of {size} dwords")
-        if len(runs) > 1:
-            notes.append(f"{at}: this driver dumps an SDMA queue {len(runs)} times; only the first dump is its own")
-            runs = runs[:1]
     elif size != MQD_DWORDS or any(run.data[:4] != _HEADER for run in runs):
         raise scanner.cut(f"no compute MQD: {size} of {MQD_DWORDS} dwords, or no header {HEADER:08x}")
-    lines = found[3].count("\n") // max(len(runs), 1)
+    lines = found[3].count("\n") // len(runs)
+    if len(runs) > 1 and kind is not QueueType.COMPUTE:
+        notes.append(f"{at}: this driver dumps the {found[1]} {len(runs)} times; only the first dump is its own")
+        runs = runs[:1]
     images = tuple((run.data, Source(at.file, at.line + 1 + copy * lines)) for copy, run in enumerate(runs))
     return QueueDump(int(found[2], 16), kind, images, at)
 
