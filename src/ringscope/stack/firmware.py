@@ -126,8 +126,8 @@ _GROUNDS = {
     ),
     "hiq_marks": (
         Standing.CAPTURED,
-        "PRELOAD_REQ cleared, bits 15, 10 and 6 of dword 160 set, dword 149 bit 30 once an IB was read, DOORBELL_HIT on "
-        "further XCCs after the first runlist and on XCC 0 after any packet (six of seven idle devices)",
+        "PRELOAD_REQ cleared, bits 15, 10 and 6 of dword 160 set, dword 149 bit 30 once an IB was read, DOORBELL_HIT "
+        "on further XCCs after the first runlist and on XCC 0 after any packet (six of seven idle devices)",
     ),
 }
 

@@ -132,8 +132,8 @@ class DriverSpec:
     def __post_init__(self) -> None:
         if not -1 <= self.hws_max_conc_proc <= 15:
             raise InputError(f"hws_max_conc_proc is {self.hws_max_conc_proc}", todo="give -1 (one per VMID) or 0 to 15")
-        if self.max_queues_per_device < 1:
-            raise InputError(f"max_queues_per_device is {self.max_queues_per_device}", todo="give at least 1")
+        if not 1 <= self.max_queues_per_device <= 1 << 16:
+            raise InputError(f"max_queues_per_device is {self.max_queues_per_device}", todo="give 1 to 65536")
         if self.proposal is not None and self.sched_policy is SchedPolicy.NO_HWS:
             raise InputError(
                 "the proposals change the firmware scheduler, which sched_policy 2 switches off",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 from ringscope.parts import pm4
 from ringscope.parts.layout import Builder, Generation
@@ -64,23 +65,29 @@ def size(spec: NodeSpec, processes: int, queues: int, limits: tuple[Limit, ...])
 
 def run_list(spec: NodeSpec, address: int, what: Size, *, chain: bool) -> tuple[int, ...]:
     """The RUN_LIST packet: into the HIQ it starts a runlist, at the runlist's end it makes the firmware go round."""
-    fmt = spec.packets
-    build = Builder(pm4.packet_layout(pm4.RUN_LIST, fmt))
-    build.set("header", pm4.header(pm4.RUN_LIST, 4)).set64("ib_base_lo", "ib_base_hi", address)
     alone = spec.driver.isolation is Isolation.ON
     at_once = 1 if alone else min(what.processes, spec.processes_at_once)
-    build.put("control", ib_size=what.dwords, chain=int(chain), valid=1, process_cnt=at_once)
+    header, control = _run_list_fixed(spec.packets, at_once, chain)
+    return header, address & 0xFFFFFFFF, address >> 32, control | what.dwords
+
+
+@cache
+def _run_list_fixed(fmt: pm4.Format, at_once: int, chain: bool) -> tuple[int, int]:
+    """Header and control word of a RUN_LIST, without the buffer's size, which stands in its lowest bits."""
+    build = Builder(pm4.packet_layout(pm4.RUN_LIST, fmt))
+    build.set("header", pm4.header(pm4.RUN_LIST, 4)).put("control", chain=int(chain), valid=1, process_cnt=at_once)
     if chain and fmt is not pm4.Format.VI:
         build.put("control", chained_runlist_idle_disable=1)
-    return build.image().words
+    image = build.image()
+    return image.get("header"), image.get("control")
 
 
 @dataclass(eq=False)
 class Runlist:
     """A runlist that the firmware has loaded. ``words`` builds the buffer, and keeps it once :meth:`freeze` was called.
 
-    The driver's lists cannot change under a loaded runlist without a new one, but for queues and processes that are
-    not active; whoever adds or removes such a one calls ``freeze`` first.
+    The driver's lists cannot change under a loaded runlist without a new one, but for queues that are not active;
+    whoever adds or removes such a one calls ``freeze`` first.
     """
 
     spec: NodeSpec
@@ -155,18 +162,27 @@ def sh_mem_config(spec: NodeSpec, *, xnack: bool) -> int:
 
 def map_queues(spec: NodeSpec, queue: Queue) -> tuple[int, ...]:
     """MAP_QUEUES for one queue: doorbell, MQD and write pointer; neither slot nor queue id nor priority goes along."""
-    fmt = spec.packets
+    engine = -1 if queue.sdma is None else queue.sdma.engine
+    by_number = spec.gc >= (10, 3)  # SDMA 5.2 and later
+    header, control = _map_queues_fixed(spec.packets, engine, by_number, queue.gws)
+    wptr = queue.request.write_pointer
+    return (
+        *(header, control, queue.doorbell << 2),
+        *(queue.mqd_address & 0xFFFFFFFF, queue.mqd_address >> 32),
+        *(wptr & 0xFFFFFFFF, wptr >> 32),
+    )
+
+
+@cache
+def _map_queues_fixed(fmt: pm4.Format, engine: int, by_number: bool, gws: bool) -> tuple[int, int]:
+    """Header and control word of a MAP_QUEUES; ``engine`` is -1 for a compute queue."""
     build = Builder(pm4.packet_layout(pm4.MAP_QUEUES, fmt))
     build.set("header", pm4.header(pm4.MAP_QUEUES, 7)).put("control", queue_sel=1, num_queues=1)
-    if queue.sdma is not None:
-        engine = queue.sdma.engine
-        if engine < 2 and spec.gc < (10, 3):  # SDMA before 5.2
-            build.put("control", engine_sel=2 + engine)
-        else:
-            build.put("control", extended_engine_sel=1 if engine < 8 else 2, engine_sel=engine % 8)
-    elif queue.gws and fmt is not pm4.Format.VI:
+    if engine >= 0 and (engine >= 2 or by_number):
+        build.put("control", extended_engine_sel=1 if engine < 8 else 2, engine_sel=engine % 8)
+    elif engine >= 0:
+        build.put("control", engine_sel=2 + engine)
+    elif gws and fmt is not pm4.Format.VI:
         build.put("control", gws_control_queue=1)
-    build.put("control2", doorbell_offset=queue.doorbell)
-    build.set64("mqd_addr_lo", "mqd_addr_hi", queue.mqd_address)
-    build.set64("wptr_addr_lo", "wptr_addr_hi", queue.request.write_pointer)
-    return build.image().words
+    image = build.image()
+    return image.get("header"), image.get("control")

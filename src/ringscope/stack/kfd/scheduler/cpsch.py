@@ -144,16 +144,6 @@ class Cpsch(Scheduler):
     def _refresh(self, grace: int | None = None) -> None:
         self._execute(grace=grace)
 
-    def register(self, home: ProcessDevice) -> None:
-        """A process comes; a loaded runlist stays as it was."""
-        self._freeze()
-        super().register(home)
-
-    def unregister(self, home: ProcessDevice) -> None:
-        """A process goes; a loaded runlist stays as it was."""
-        self._freeze()
-        super().unregister(home)
-
     def _enlist(self, queue: Queue) -> None:
         if not queue.wanted:
             self._freeze()
