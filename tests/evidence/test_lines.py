@@ -50,7 +50,7 @@ def test_the_size_is_checked() -> None:
 
 def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     with (
-        pytest.raises(InputError, match=r"^log: cannot be read \(No such file or directory\)$"),
+        pytest.raises(InputError, match=r"^log: cannot be read: No such file or directory$"),
         opened(tmp_path / "absent", "log"),
     ):
         pass

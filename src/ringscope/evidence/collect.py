@@ -30,6 +30,12 @@ RECORDING_READERS = {
     FileKind.KERNEL_LOG: "ringscope.evidence.kernel_text",
     FileKind.KFD_TRACE: "ringscope.evidence.kernel_text",
     FileKind.FTRACE: "ringscope.evidence.kernel_text",
+    FileKind.ROCPROFV3_CSV: "ringscope.evidence.rocprofv3",
+    FileKind.ROCPROFV3_JSON: "ringscope.evidence.rocprofv3",
+    FileKind.ROCPD: "ringscope.evidence.rocpd",
+    FileKind.ROCPROF_V1_CSV: "ringscope.evidence.rocprof_v1",
+    FileKind.ROCPROF_V1_JSON: "ringscope.evidence.rocprof_v1",
+    FileKind.ROCPROF_V1_DB: "ringscope.evidence.rocprof_v1",
 }
 
 

@@ -7,38 +7,37 @@ result does not depend on where the boundaries fell.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from ringscope.errors import InputError
+from ringscope.evidence.files import Forward, Readable
 
 # A block that stays in the second-level cache while it is searched several times over.
 BLOCK_BYTES = 256 << 10
 # CLR cuts a message at 4096 bytes and the kernel at 1 KiB; only a broken or hostile text has a longer line than this.
 LINE_BYTES = 4 << 20
 
-PathOrStream = Path | BinaryIO
+PathOrStream = Path | Readable
 
 
 @contextmanager
-def opened(source: PathOrStream, name: str) -> Iterator[BinaryIO]:
-    """The byte stream of a path (closed afterwards) or of a stream (left open, as its owner opened it).
+def opened(source: PathOrStream, name: str) -> Iterator[Forward]:
+    """The bytes of a path (closed afterwards) or of a stream (left open, as its owner opened it).
 
     Raises:
         InputError: the file cannot be opened or read; ``name`` is the place named.
     """
+    if not isinstance(source, Path):
+        yield Forward(source, name)
+        return
     try:
-        if isinstance(source, Path):
-            with source.open("rb", buffering=0) as stream:
-                yield stream
-        else:
-            yield source
-    except (OSError, EOFError, io.UnsupportedOperation) as error:
-        reason = getattr(error, "strerror", None) or str(error) or "the stream ended early"
-        raise InputError(f"cannot be read ({reason})", name) from None
+        stream = source.open("rb", buffering=0)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", name) from None
+    with stream:
+        yield Forward(stream, name)
 
 
 class Blocks:
@@ -51,7 +50,7 @@ class Blocks:
         size: bytes read at once, at most :data:`LINE_BYTES`.
     """
 
-    def __init__(self, stream: BinaryIO, size: int = BLOCK_BYTES) -> None:
+    def __init__(self, stream: Readable, size: int = BLOCK_BYTES) -> None:
         if not 0 < size <= LINE_BYTES:
             raise ValueError(f"size {size} must be 1 to {LINE_BYTES} bytes")
         self._stream = stream
