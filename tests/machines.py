@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ringscope.parts.layout import Builder, Generation, Image
 from ringscope.parts.mqd import HQD_DWORDS, HQD_FIRST_DWORD, compute
 from ringscope.recording import Source
-from ringscope.snapshot import Device, Hqd, Mqd, Process, Queue, QueueType, Snapshot
+from ringscope.snapshot import Device, Hqd, Mqd, Process, Queue, QueueType, Runlist, Snapshot
 
 GPU = 0xF7BC
 GEN = Generation.V9_4_3
@@ -21,6 +23,8 @@ def mqd_image(address: int, ring: int, ring_bytes: int, doorbell: int, priority:
     build.put("cp_hqd_pq_doorbell_control", doorbell_offset=doorbell)
     build.set("cp_hqd_pipe_priority", 0 if priority < 7 else 1 if priority < 11 else 2)
     build.set("cp_hqd_queue_priority", priority).set("cp_hqd_quantum", 0x111).set("cp_hqd_aql_control", 1)
+    for engine in range(4):
+        build.set(f"compute_static_thread_mgmt_se{engine}", 0xFFFFFFFF)
     for name, value in values.items():
         build.set(name, value)
     return build.image()
@@ -55,8 +59,14 @@ def machine(
     write_pointer: int = 0,
     doorbell_step: int = 2,
     sources: tuple[str, ...] = ("mqds", "hqds"),
+    saved: Mapping[int, Mapping[str, int]] | None = None,
+    live: Mapping[int, Mapping[str, int]] | None = None,
+    runlist: Runlist | None = None,
 ) -> Snapshot:
-    """A machine whose processes hold queues of the given KFD priorities, oldest first, mapped as far as slots go."""
+    """A machine whose processes hold queues of the given KFD priorities, oldest first, mapped as far as slots go.
+
+    ``saved`` and ``live`` set registers in the MQDs and in the slots of the k-th queue, counted over all processes.
+    """
     made = []
     held: list[list[Image]] = []
     for place, (pid, priorities) in enumerate(processes.items()):
@@ -66,7 +76,10 @@ def machine(
             ring_bytes = 4096 if number == 0 else 1 << 20
             doorbell = 0x1000 + 0x800 * place + doorbell_step * number
             base = 0x100_0000 + len(held) * 0x10_0000
-            copies = [mqd_image(base + 0x3000 * xcc, ring, ring_bytes, doorbell, priority) for xcc in range(xccs)]
+            values = (saved or {}).get(len(held), {})
+            copies = [
+                mqd_image(base + 0x3000 * xcc, ring, ring_bytes, doorbell, priority, **values) for xcc in range(xccs)
+            ]
             held.append(copies)
             mqds = tuple(Mqd(xcc, image, Source("mqds", 10 * len(held))) for xcc, image in enumerate(copies))
             queues.append(Queue(GPU, QueueType.COMPUTE, Source("mqds", 10 * len(held)), mqds))
@@ -75,9 +88,16 @@ def machine(
     for xcc in range(xccs):
         for k, (pipe, queue) in enumerate(SLOTS):
             image = held[k][xcc] if mapped and k < len(held) else None
-            hqds.append(slot(xcc, pipe, queue, image, 100 + k, cp_hqd_vmid=0x303 if image else 0))
+            registers = {"cp_hqd_vmid": 0x303} | dict((live or {}).get(k, {})) if image else {}
+            hqds.append(slot(xcc, pipe, queue, image, 100 + k, **registers))
     hiqs = tuple(hiq(write_pointer, xcc) for xcc in range(xccs))
     device = Device(
-        2, GPU, Source("hqds", 1), GEN, tuple(hqds) if "hqds" in sources else (), hiqs if "hqds" in sources else ()
+        2,
+        GPU,
+        Source("hqds", 1),
+        GEN,
+        tuple(hqds) if "hqds" in sources else (),
+        hiqs if "hqds" in sources else (),
+        runlist=runlist,
     )
     return Snapshot(label, (device,), tuple(made), frozenset(sources))

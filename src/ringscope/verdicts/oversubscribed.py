@@ -53,7 +53,7 @@ def answer(case: Case) -> Answer:
     warned = [event for recording in case.recordings for event in recording.of(Kind.OVERSUBSCRIBED)]
     state = case.main
     said = tuple(
-        Because(f"the kernel said so: too many {event.attrs.get('limit', 'of something')}", (event.source,))
+        Because(f"the kernel said so: {event.attrs.get('limit') or 'without naming the limit'}", (event.source,))
         for event in warned
     )
     warning = f"the kernel warned {count(len(warned), 'time')}"

@@ -27,7 +27,13 @@ _TODO = "find the kernel at that packet (AMD_LOG_LEVEL=4 prints rptr and wptr wi
 
 def answer(case: Case) -> Answer:
     """Answer from the kernel's log of hangs, else from pointers across snapshots."""
-    hangs = [event for recording in case.recordings for event in recording.of(Kind.HANG, Kind.RESET)]
+    # Rings of the graphics driver hang and are reset by themselves: they carry no KFD queue.
+    hangs = [
+        event
+        for recording in case.recordings
+        for event in recording.of(Kind.HANG, Kind.RESET)
+        if "ring" not in event.attrs
+    ]
     if hangs:
         queues = case.main.queues if case.main else ()
         because = tuple(

@@ -56,11 +56,12 @@ def answer(case: Case) -> Answer:
         text = "no refusal is logged"
         return ASKS.no(text, (Because(text, at),), likely("a runtime may swallow an error"), quiet=True)
     because = tuple(Because(_words(event), (event.source,)) for event in refused)
+    # The kernel names the resource in one line and reports the failed ioctl in another: count the former alone.
     named = [str(event.attrs["resource"]) for event in refused if "resource" in event.attrs]
     if named:
         first = WHAT_RAN_OUT.get(named[0], (named[0], ""))
         sure = certain("the check that failed is named")
-        text = f"{count(len(refused), 'time')}: {first[0]}"
+        text = f"{count(len(named), 'time')}: {first[0]}"
         return ASKS.yes(text, because, sure, todo=first[1], finding=True)
     need = Missing(
         "which check failed", "sudo dmesg > kernel.log, or echo 'module amdgpu +p' > dynamic_debug/control first"
@@ -70,11 +71,17 @@ def answer(case: Case) -> Answer:
 
 
 def _words(event: Event) -> str:
-    number = event.attrs.get("errno")
+    number = _errno(event)
     words = f"process {event.pid}" if event.pid is not None else "a process"
-    if isinstance(number, int):
+    if number is not None:
         words += f": {errno.errorcode.get(number, number)}"
     resource = event.attrs.get("resource")
     if resource is not None:
         return f"{words}: out of {WHAT_RAN_OUT.get(str(resource), (str(resource),))[0]}"
-    return f"{words}: {_BY_ERRNO.get(number, 'cause unknown')}" if isinstance(number, int) else words
+    return words if number is None else f"{words}: {_BY_ERRNO.get(number, 'cause unknown')}"
+
+
+def _errno(event: Event) -> int | None:
+    """The errno, positive; the kernel logs it negative."""
+    number = event.attrs.get("errno")
+    return abs(number) if isinstance(number, int) else None

@@ -72,9 +72,15 @@ def counted(case: Case) -> tuple[Counted, ...]:
         runlists = sum(1 for _ in recording.of(Kind.RUNLIST))
         dispatches = recording.counters.get("dispatches", 0) or sum(1 for _ in recording.of(Kind.DISPATCH))
         if runlists and dispatches:
-            changes = sum(1 for _ in recording.of(*CHANGES))
-            found.append(Counted(recording, runlists, changes, dispatches))
+            found.append(Counted(recording, runlists, _changes_of(recording), dispatches))
     return tuple(found)
+
+
+def _changes_of(recording: Recording) -> int:
+    """Queue changes; a process that dies costs a runlist on every device of the machine, its own or not."""
+    dead = {event.pid for event in recording.of(Kind.QUEUE_DESTROY)}
+    devices = {event.attrs.get("gpu_id") for event in recording.of(Kind.RUNLIST)}
+    return sum(1 for _ in recording.of(*CHANGES)) + len(dead) * (len(devices) - 1)
 
 
 def without_runlists(case: Case) -> Device | None:

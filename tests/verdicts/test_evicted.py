@@ -1,0 +1,28 @@
+from asking import NO, UNDECIDED, YES, ask, recorded, told
+from machines import machine
+
+from ringscope.recording import Kind
+
+
+def test_who_was_evicted_why_and_for_how_long() -> None:
+    run = recorded(
+        told(Kind.QUEUE_EVICT, at=1, pid=500, gpu_id=1, reason="userptr"),
+        told(Kind.QUEUE_RESTORE, at=13.5, pid=500, gpu_id=1),
+        told(Kind.QUEUE_EVICT, at=20, pid=501, gpu_id=1),
+    )
+    found = ask("evicted", machine({500: [7]}), recordings=[run])
+    assert (found.verdict, found.finding) == (YES, True)
+    assert found.summary == "2 evictions, 12.5 ms in all, the longest 12.5 ms, 1 not restored"
+    assert found.because[0].text == "all queues of process 500: 12.5 ms; userptr"
+
+
+def test_a_kernel_log_without_one() -> None:
+    run = recorded(told(Kind.KERNEL_MESSAGE, text="something else"))
+    assert ask("evicted", machine({500: [7]}), recordings=[run]).verdict is NO
+
+
+def test_a_queue_without_a_slot_beside_free_ones() -> None:
+    found = ask("evicted", machine({500: [7]}, mapped=False))
+    assert (found.verdict, found.confidence and found.confidence.word) == (YES, "weak")
+    quiet = ask("evicted", machine({500: [7]}))
+    assert (quiet.verdict, quiet.quiet) == (UNDECIDED, True)

@@ -1,0 +1,30 @@
+import errno
+
+import pytest
+from asking import NO, UNDECIDED, YES, ask, recorded, told
+from machines import machine
+
+from ringscope.recording import Kind
+from ringscope.verdicts.refused import WHAT_RAN_OUT
+
+
+@pytest.mark.parametrize("resource", WHAT_RAN_OUT)
+def test_the_resource_is_named_with_what_to_do(resource: str) -> None:
+    run = recorded(told(Kind.QUEUE_REFUSED, pid=500, resource=resource), told(Kind.QUEUE_REFUSED, errno=-errno.ENOMEM))
+    found = ask("creation-failed", recordings=[run])
+    assert (found.verdict, found.finding) == (YES, True)
+    assert found.summary == f"1 time: {WHAT_RAN_OUT[resource][0]}"
+    assert found.todo == WHAT_RAN_OUT[resource][1]
+
+
+def test_an_errno_alone_leaves_a_choice() -> None:
+    found = ask("creation-failed", recordings=[recorded(told(Kind.QUEUE_REFUSED, pid=500, errno=-errno.ENOMEM))])
+    assert found.because[0].text == "process 500: ENOMEM: sdma, memory or queue-id"
+    assert found.missing and found.finding
+
+
+def test_queues_made_without_a_refusal() -> None:
+    fine = ask("creation-failed", recordings=[recorded(told(Kind.QUEUE_CREATE, qid=0))])
+    assert (fine.verdict, fine.quiet) == (NO, True)
+    unknown = ask("creation-failed", machine({500: [7]}))
+    assert (unknown.verdict, unknown.quiet) == (UNDECIDED, True)

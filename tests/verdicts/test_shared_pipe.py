@@ -1,0 +1,17 @@
+from asking import NO, UNDECIDED, YES, ask
+from machines import machine
+
+
+def test_the_fifth_queue_shares_a_pipe_with_the_first() -> None:
+    assert ask("shared-pipe", machine({500: [7] * 4})).verdict is NO
+    five = ask("shared-pipe", machine({500: [7] * 5}))
+    assert (five.verdict, five.finding) == (YES, False)
+    assert five.summary == "5 queues on 4 pipes: HIP #4 + ROCr internal on pipe 0"
+
+
+def test_pipes_that_processes_share_are_named() -> None:
+    assert ask("shared-pipe", machine({500: [7] * 3, 501: [7] * 3})).summary == "2 pipes shared by several processes"
+
+
+def test_slots_are_needed() -> None:
+    assert ask("shared-pipe", machine({500: [7]}, sources=("mqds",))).verdict is UNDECIDED

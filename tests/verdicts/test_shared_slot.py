@@ -1,0 +1,18 @@
+from asking import NO, UNDECIDED, YES, ask
+from machines import machine
+
+
+def test_each_queue_in_a_slot_of_its_own() -> None:
+    assert ask("shared-slot", machine({500: [7] * 5})).summary == "5 queues, 5 slots per XCC, 19 free"
+    assert ask("shared-slot", machine({})).verdict is NO
+
+
+def test_more_queues_than_slots() -> None:
+    crowded = ask("shared-slot", machine({pid: [7] * 5 for pid in range(500, 505)}))
+    assert (crowded.verdict, crowded.finding) == (YES, True)
+    assert "1 active queue without a slot" in crowded.summary
+
+
+def test_a_queue_without_a_slot_beside_free_ones_is_open() -> None:
+    assert ask("shared-slot", machine({500: [7]}, mapped=False)).verdict is UNDECIDED
+    assert ask("shared-slot", machine({500: [7]}, sources=("mqds",))).verdict is UNDECIDED
