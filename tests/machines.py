@@ -23,6 +23,7 @@ def mqd_image(address: int, ring: int, ring_bytes: int, doorbell: int, priority:
     build.put("cp_hqd_pq_doorbell_control", doorbell_offset=doorbell)
     build.set("cp_hqd_pipe_priority", 0 if priority < 7 else 1 if priority < 11 else 2)
     build.set("cp_hqd_queue_priority", priority).set("cp_hqd_quantum", 0x111).set("cp_hqd_aql_control", 1)
+    build.set("cp_hqd_cntl_stack_size", 0x2000).set("cp_hqd_ctx_save_size", 0xBA6000)  # 20 CUs an XCC: MI308X
     for engine in range(4):
         build.set(f"compute_static_thread_mgmt_se{engine}", 0xFFFFFFFF)
     for name, value in values.items():
@@ -89,7 +90,7 @@ def machine(
         for k, (pipe, queue) in enumerate(SLOTS):
             image = held[k][xcc] if mapped and k < len(held) else None
             registers = {"cp_hqd_vmid": 0x303} | dict((live or {}).get(k, {})) if image else {}
-            hqds.append(slot(xcc, pipe, queue, image, 100 + k, **registers))
+            hqds.append(slot(xcc, pipe, queue, image, 100 + k, None, **registers))
     hiqs = tuple(hiq(write_pointer, xcc) for xcc in range(xccs))
     device = Device(
         2,

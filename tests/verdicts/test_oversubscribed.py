@@ -2,7 +2,7 @@ import pytest
 from asking import NO, UNDECIDED, YES, ask, recorded, told
 from machines import machine
 
-from ringscope.recording import Kind
+from ringscope.recording import Event, Kind
 
 FOUR = {pid: [7] * 5 for pid in range(500, 504)}
 
@@ -26,10 +26,11 @@ def test_earlier_snapshots_say_who_came_last() -> None:
     assert "since process 503" in late.summary
 
 
-@pytest.mark.parametrize("limit", ["processes", ""])
-def test_the_kernels_own_warning_decides(limit: str) -> None:
-    attrs = {"limit": limit} if limit else {}
-    warning = recorded(told(Kind.OVERSUBSCRIBED, line=7, **attrs))
+@pytest.mark.parametrize(
+    "event", [told(Kind.OVERSUBSCRIBED, line=7, limit="queues"), told(Kind.OVERSUBSCRIBED, line=7)]
+)
+def test_the_kernels_own_warning_decides(event: Event) -> None:
+    warning = recorded(event)
     found = ask("over-subscribed", machine({500: [7] * 5}), recordings=[warning])
     assert (found.verdict, str(found.because[0].at[0])) == (YES, "app.log:7")
     assert ask("over-subscribed", recordings=[warning]).verdict is YES

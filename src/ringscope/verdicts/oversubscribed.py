@@ -14,7 +14,6 @@ from ringscope.join import Case, State
 from ringscope.join.queues import mqd_address_of
 from ringscope.join.runlist import ReadRunlist, read_runlist
 from ringscope.parts import catalogue
-from ringscope.parts.layout import Generation
 from ringscope.recording import Kind
 from ringscope.snapshot import Device, QueueType
 from ringscope.verdicts import sources
@@ -29,12 +28,14 @@ ASKS = Question(
 TODO = "lower GPU_MAX_HW_QUEUES, run fewer processes on this device, or boot with a smaller amdgpu.num_kcq"
 
 
-def process_limit(device: Device) -> int | None:
-    """Processes that can be resident at once (VMIDs for compute), if every part of this shape agrees."""
-    if device.generation is Generation.V9_4_3 and device.xccs == 1:
-        # One XCC a node is CPX mode, where two nodes share the VMIDs (kgd2kfd_device_init: 4-9 and 10-15).
-        return 6
-    counts = {part.vmids for part in catalogue.devices() if part.generation is device.generation}
+def process_limit(state: State, device: Device) -> int | None:
+    """Processes that can be resident at once (VMIDs for compute), if every part it may be agrees.
+
+    In CPX two neighbouring nodes share the VMIDs and have a half each (kgd2kfd_device_init).
+    """
+    alike = [part for part in catalogue.devices() if part.generation is device.generation]
+    modes = [mode for _, mode in state.parts(device)] or [mode for part in alike for mode in part.partitions]
+    counts = {last - first + 1 for mode in modes for first, last in mode.vmids if mode.xccs_per_node == device.xccs}
     return counts.pop() if len(counts) == 1 else None
 
 
@@ -95,7 +96,7 @@ def _judge(case: Case, state: State, device: Device) -> _Judged:
     processes = {queue.pid for queue in state.on(device)}
     limits: list[tuple[str, int, int | None]] = [
         ("queues", len(queues), device.slots_per_xcc or None),
-        ("processes", len(processes), process_limit(device)),
+        ("processes", len(processes), process_limit(state, device)),
     ]
     runlist = read_runlist(device.runlist.words) if device.runlist else None
     order = _since(case, state, device, runlist)

@@ -102,7 +102,8 @@ def _unmoved(case: Case, queue: JoinedQueue) -> int:
     """How many snapshots in a row, the main one last, show the queue waiting at the same place."""
     run = 1
     for later, earlier in pairwise(reversed(_history(case, queue))):
-        if not earlier.waiting or earlier.read_pointer != later.read_pointer:
+        # The read pointer register wraps with the ring: what was written and does not wait has been read.
+        if not earlier.waiting or _position(earlier) != _position(later):
             break
         run += 1
     return run
