@@ -13,7 +13,7 @@ def test_idle_queues_cost_nothing_while_slots_are_free() -> None:
 
 def test_idle_queues_on_a_full_device_are_a_finding() -> None:
     found = ask("idle-mapped", machine({pid: [7] * 5 for pid in range(500, 505)}))
-    assert (found.finding, found.summary) == (True, "24 of 24 mapped queues, while 1 wait for a slot")
+    assert (found.finding, found.summary) == (True, "24 of 24 mapped queues, with 1 active queue out of a slot")
 
 
 def test_a_busy_queue_is_not_idle() -> None:

@@ -1,6 +1,9 @@
 from asking import NO, UNDECIDED, YES, ask
 from machines import machine
 
+from ringscope.stack.machine import MachineSpec
+from ringscope.stack.rehearse import ProcessSpec, rehearse
+
 
 def test_each_queue_in_a_slot_of_its_own() -> None:
     assert ask("shared-slot", machine({500: [7] * 5})).summary == "5 queues, 5 slots per XCC, 19 free"
@@ -16,3 +19,8 @@ def test_more_queues_than_slots() -> None:
 def test_a_queue_without_a_slot_beside_free_ones_is_open() -> None:
     assert ask("shared-slot", machine({500: [7]}, mapped=False)).verdict is UNDECIDED
     assert ask("shared-slot", machine({500: [7]}, sources=("mqds",))).verdict is UNDECIDED
+
+
+def test_queues_without_a_vmid_share_slots_too() -> None:
+    found = ask("shared-slot", rehearse(MachineSpec.of("mi300a", partition="cpx"), [ProcessSpec((0,))] * 7).snapshot())
+    assert (found.verdict, found.summary) == (YES, "2 active queues without a slot, for want of VMIDs")

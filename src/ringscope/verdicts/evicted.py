@@ -11,6 +11,7 @@ from ringscope.join import Case
 from ringscope.recording import Clock, Event, Kind
 from ringscope.verdicts import sources
 from ringscope.verdicts.answer import Answer, Because, Missing, Question, certain, count, weak
+from ringscope.verdicts.oversubscribed import beyond_vmids
 from ringscope.verdicts.shared_slot import free_slots
 
 ASKS = Question(
@@ -33,7 +34,7 @@ def answer(case: Case) -> Answer:
     away = []
     if state is not None:
         for device in state.snapshot.devices:
-            if device.hqds and free_slots(device) > 0:
+            if device.hqds and free_slots(device) > 0 and not beyond_vmids(state, device):
                 away += [q for q in state.on(device) if q.is_compute and q.active and q.mapped == "none"]
     if away:
         because = tuple(

@@ -46,7 +46,7 @@ def answer(case: Case) -> Answer:
         at = tuple(source for queue in homeless for source in queue.evidence)
         because.append(Because(f"{count(len(homeless), 'active queue')} without a slot meanwhile", at))
         return ASKS.yes(
-            f"{text}, while {len(homeless)} wait for a slot",
+            f"{text}, with {count(len(homeless), 'active queue')} out of a slot",
             tuple(because),
             likely("one instant: they may have been given work since"),
             todo="give idle processes fewer queues (GPU_MAX_HW_QUEUES=1), or end them",

@@ -39,6 +39,12 @@ def process_limit(state: State, device: Device) -> int | None:
     return counts.pop() if len(counts) == 1 else None
 
 
+def beyond_vmids(state: State, device: Device) -> bool:
+    """Whether more processes hold queues on the device than it has VMIDs: some then hold no slot at times."""
+    limit = process_limit(state, device)
+    return limit is not None and len({queue.pid for queue in state.on(device)}) > limit
+
+
 @dataclass(frozen=True)
 class _Judged:
     """One device: limits passed and room left in words, the evidence, and whether every countable limit was known."""
@@ -124,7 +130,7 @@ def _judge(case: Case, state: State, device: Device) -> _Judged:
                 over.append(f"gpu {device.gpu_id:x}: the runlist is chained ({why})")
     room = ", ".join(f"{have} of {limit} {what}" for what, have, limit in limits if limit is not None)
     if device.slots_per_xcc:
-        room += f"; the limit is {device.slots_per_xcc - len(queues) + 1} queues away"
+        room += f"; the limit is {count(device.slots_per_xcc - len(queues) + 1, 'queue')} away"
     return _Judged(tuple(over), room, tuple(because), all(limit is not None for _, _, limit in limits))
 
 

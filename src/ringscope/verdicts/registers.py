@@ -46,8 +46,7 @@ def answer(case: Case) -> Answer:
             finding=True,
         )
     changed = sorted({diff.register for queue in live for diff in queue.differences})
-    stale = sum(bool(queue.differences) for queue in live)
-    text = f"saved copies of {stale} are older, as they should be" if stale else "saved and live are equal"
+    text = "they differ only where the hardware writes" if changed else "saved and live are equal"
     at = tuple(source for queue in live for source in queue.evidence[:2])
     shown = ", ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
     reason = Because(f"{count(len(live), 'mapped queue')}; differing: {shown}" if changed else text, at)

@@ -12,6 +12,7 @@ from ringscope.join.queues import JoinedQueue
 from ringscope.snapshot import Device
 from ringscope.verdicts import sources
 from ringscope.verdicts.answer import Answer, Because, Missing, Question, certain, count, likely
+from ringscope.verdicts.oversubscribed import beyond_vmids
 
 ASKS = Question(
     "shared-slot",
@@ -52,9 +53,11 @@ def answer(case: Case) -> Answer:
         Because(f"gpu {device.gpu_id:x}: {queue.name} of process {queue.pid} holds no slot on some XCC", queue.evidence)
         for queue, device in waiting
     ]
-    if all(free_slots(device) == 0 for _, device in waiting):
+    full = all(free_slots(device) == 0 for _, device in waiting)
+    if full or all(beyond_vmids(state, device) for _, device in waiting):
+        why = "and none is free" if full else "for want of VMIDs"
         return ASKS.yes(
-            f"{count(len(waiting), 'active queue')} without a slot, and none is free",
+            f"{count(len(waiting), 'active queue')} without a slot, {why}",
             tuple(because),
             likely("counted at one instant; an evicted queue would look the same"),
             todo="give each process fewer queues (GPU_MAX_HW_QUEUES) or run fewer processes on this device",
