@@ -13,7 +13,7 @@ from ringscope.parts.layout import Generation
 from ringscope.recording import Source
 from ringscope.snapshot import Runlist
 
-# Headers and bodies after the driver's own constants (facts.md §6), not after ringscope's tables.
+# Headers and bodies after the driver's own constants (kfd_pm4_headers), not after ringscope's tables.
 MAP_PROCESS_ALDEBARAN = [0xC013A100, 0x8001 | 10 << 25, 0x1234, 0x5] + [0] * 9 + [2 << 22 | 1 << 7] + [0] * 7
 MAP_PROCESS_V9 = [0xC00EA100, 0x8002] + [0] * 14
 MAP_QUEUES = [0xC005A200, 0x20000010, 0x1008 << 2, 0x17BA000, 0, 0x86DB8038, 0x7FC7]

@@ -107,7 +107,7 @@ def clues_of_device(device: DeviceDump) -> Iterator[Clue]:
     slots = (*device.hiqs, *device.slots)
     yield _clue(device.source, "it is a device", *ALL)
     if several := next((slot for slot in slots if slot.xcc > 0), None):
-        yield _clue(several.source, "it has several XCCs", V9_4_3)  # facts.md §11: no other family does
+        yield _clue(several.source, "it has several XCCs", V9_4_3)  # as no other family (parts.catalogue)
     for slot in slots[:1]:
         # CP_MQD_BASE_ADDR: dword 0x3245 on VI; on v9 0x1245 and on v10 to v12 0x1fa9 of its segment, which begins at
         # 0x2000 and at 0x1260 (gc_*_offset.h). Instances other than the first have another segment, same low bits.
@@ -127,7 +127,7 @@ def clues_of_device(device: DeviceDump) -> Iterator[Clue]:
         elif len(rlc.runs) == 1:
             yield _clue(rlc.source, "its SDMA queues are one run of registers", V12)  # hqd_sdma_dump_v12
     if device.slots:
-        # A MEC has 4 pipes of 8 queues up to v10.1, 4 of 4 up to v11, 2 of 4 on v12 (facts.md §11).
+        # A MEC has 4 pipes of 8 queues up to v10.1, 4 of 4 up to v11, 2 of 4 on v12 (parts.catalogue).
         source = device.slots[-1].source
         if max(slot.pipe for slot in device.slots) > 1:
             yield _not(source, "it has slots on more than two pipes", V12)
