@@ -7,12 +7,14 @@ in order and compared. Files are known by what they hold, not by their names.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INSUFFICIENT
 from ringscope.evidence.collect import collect
 from ringscope.join import case_of
 from ringscope.parts.catalogue import generation_of_gfx
+from ringscope.parts.layout import Generation
 from ringscope.report import explain
 from ringscope.verbs import Result
 from ringscope.verdicts import answers
@@ -30,10 +32,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Collect, join, answer."""
-    generation = None
-    if args.gfx:
-        generation = generation_of_gfx(args.gfx)
-    capture = collect(args.paths, generation)
+    return explained(args.paths, generation_of_gfx(args.gfx) if args.gfx else None, args.verbose)
+
+
+def explained(paths: Sequence[Path], generation: Generation | None, verbose: bool) -> Result:
+    """What the files at ``paths`` show."""
+    capture = collect(paths, generation)
     case = case_of(capture.snapshots, capture.recordings)
     found = answers(case)
     unread = [(str(path), why) for path, why in capture.unread]
@@ -45,6 +49,6 @@ def run(args: argparse.Namespace) -> Result:
         code = EXIT_CLEAN
     return Result(
         explain.data(case, found, unread),
-        lambda terminal: explain.text(case, found, unread, terminal, args.verbose),
+        lambda terminal: explain.text(case, found, unread, terminal, verbose),
         code,
     )
