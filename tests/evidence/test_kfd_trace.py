@@ -37,7 +37,7 @@ def test_a_created_queue_carries_what_every_line_of_its_creation_said() -> None:
         "CREATE_QUEUE_BEFORE_PQM: pid=77 gpu_id=0xf7bc queue_type=0",
         "CREATE_QUEUE_CPSCH: pid=77 queue_id=308 doorbell_offset=0x1000 mqd_addr=0x17ba000 pasid=32784 enable_mes=0",
         "CREATE_QUEUE_CPSCH: pid=78 queue_id=308 doorbell_offset=0x1800 mqd_addr=0x99000 pasid=32785 enable_mes=0",
-        "CREATE_QUEUE_SUCCESS: pid=77 queue_id=308 gpu_id=0xf7bc queue_type=0 doorbell_offset=0xc000",
+        "CREATE_QUEUE_SUCCESS: pid=77 queue_id=308 gpu_id=0xf7bc queue_type=0 doorbell_offset=0x0",
     ]
     traced = [trace.read(b"[KFD-TRACE] " + line.encode()) for line in lines]
     assert all(entry is not None and entry.known for entry in traced)
@@ -48,7 +48,7 @@ def test_a_created_queue_carries_what_every_line_of_its_creation_said() -> None:
         "qid": 308,
         "gpu_id": 0xF7BC,
         "queue_type": 0,
-        "doorbell": 0xC000,
+        "doorbell": 0x1000,
         "mqd_addr": 0x17BA000,
         "pasid": 32784,
         "enable_mes": 0,

@@ -73,5 +73,6 @@ class KfdTrace:
                 del self._open[next(iter(self._open))]
             self._open[queue] = self._open.pop(queue, {}) | attrs
         elif name == "CREATE_QUEUE_SUCCESS":
-            attrs = self._open.pop(queue, {}) | attrs
+            # Its doorbell_offset is the caller's field before the driver answers, so what the parts said goes first.
+            attrs |= self._open.pop(queue, {})
         return Traced(name, kind, attrs, pid)
