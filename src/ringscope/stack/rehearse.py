@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 
 from ringscope.errors import InputError
-from ringscope.recording import Event
 from ringscope.snapshot import Snapshot
 from ringscope.stack.hip import HipSettings
+from ringscope.stack.journal import TICK_NS
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.program import Program
 from ringscope.stack.rocm import RocmVersion
-from ringscope.stack.text import amd_log, capture
+from ringscope.stack.text import amd_log, capture, kernel_log
 
 FIRST_PID = 4242
 ROCM = RocmVersion((7, 0))
@@ -45,15 +46,11 @@ class Rehearsal:
         return self.kfd.snapshot(label)
 
     def files(self) -> dict[str, str]:
-        """What the machine shows now, by path: debugfs, sysfs, and each process's HIP log (``amd-log.<pid>``)."""
+        """What the machine shows now, by path: debugfs, sysfs, ``dmesg`` and HIP logs (``amd-log.<pid>``)."""
         logs = {
             f"amd-log.{program.pid}": amd_log(program.journal.layer("hip"), program.rocm) for program in self.programs
         }
-        return capture(self.snapshot()) | logs
-
-    def events(self) -> list[Event]:
-        """What the driver would have logged so far."""
-        return self.kfd.events
+        return capture(self.snapshot()) | logs | {"dmesg": kernel_log(self.kfd.events)}
 
 
 def rehearse(machine: MachineSpec, processes: Iterable[ProcessSpec]) -> Rehearsal:
@@ -65,7 +62,7 @@ def rehearse(machine: MachineSpec, processes: Iterable[ProcessSpec]) -> Rehearsa
         InputError: a spec names a GPU that the machine does not have.
         KfdError: the driver refuses a queue.
     """
-    kfd = Kfd(machine)
+    kfd = Kfd(machine, now=count(0, TICK_NS).__next__)
     programs = []
     for number, spec in enumerate(processes):
         if not 0 <= spec.gpu < len(machine.nodes):

@@ -172,7 +172,7 @@ class Kfd:
         process = self.process(pid)
         for gpu_id, home in process.devices.items():
             for queue in home.queues.values():
-                self._log(Kind.QUEUE_DESTROY, pid, gpu_id=gpu_id, qid=queue.qid)
+                self._log(Kind.QUEUE_DESTROY, pid, gpu_id=gpu_id, qid=queue.qid, at_exit=1)
             self._schedulers[gpu_id].terminate(home)
             if home.slice is not None:
                 home.slice.release()

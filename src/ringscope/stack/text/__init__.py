@@ -9,12 +9,13 @@ from __future__ import annotations
 from ringscope.snapshot import Snapshot
 from ringscope.stack.text.amd_log import amd_log
 from ringscope.stack.text.hqds import hqds
+from ringscope.stack.text.kernel_log import kernel_log, kfd_trace
 from ringscope.stack.text.kfd_proc import kfd_proc
 from ringscope.stack.text.mqds import mqds
 from ringscope.stack.text.rls import rls
 from ringscope.stack.text.topology import topology
 
-__all__ = ["amd_log", "capture", "hqds", "kfd_proc", "mqds", "rls", "topology"]
+__all__ = ["amd_log", "capture", "hqds", "kernel_log", "kfd_proc", "kfd_trace", "mqds", "rls", "topology"]
 
 
 def capture(snapshot: Snapshot) -> dict[str, str]:
