@@ -14,7 +14,7 @@ from ringscope.stack.kfd import Kfd
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.program import Program
 from ringscope.stack.rocm import RocmVersion
-from ringscope.stack.text import amd_log, capture, kernel_log
+from ringscope.stack.text import amd_log, capture
 
 FIRST_PID = 4242
 ROCM = RocmVersion((7, 0))
@@ -46,11 +46,14 @@ class Rehearsal:
         return self.kfd.snapshot(label)
 
     def files(self) -> dict[str, str]:
-        """What the machine shows now, by path: debugfs, sysfs, ``dmesg`` and HIP logs (``amd-log.<pid>``)."""
+        """What the machine shows now, by path: debugfs, sysfs, and each process's HIP log (``amd-log.<pid>``).
+
+        A kernel log is not among them: nothing here takes time, so its stamps would tell rates that are none.
+        """
         logs = {
             f"amd-log.{program.pid}": amd_log(program.journal.layer("hip"), program.rocm) for program in self.programs
         }
-        return capture(self.snapshot()) | logs | {"dmesg": kernel_log(self.kfd.events)}
+        return capture(self.snapshot()) | logs
 
 
 def rehearse(machine: MachineSpec, processes: Iterable[ProcessSpec]) -> Rehearsal:
