@@ -29,6 +29,9 @@ class Driver:
         self.live: dict[int, int] = {}
         self.created = 0
 
+    def open(self, pid: int) -> None:
+        self.opened = pid
+
     def create_queue(self, pid: int, request: CreateQueue) -> CreatedQueue:
         qid = self.created
         self.created += 1

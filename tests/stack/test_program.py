@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ringscope.evidence.collect import collect
 from ringscope.snapshot import Queue
-from ringscope.stack.hip import HipSettings
+from ringscope.stack.hip import HipSettings, Stream
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.program import Program
@@ -21,6 +23,7 @@ MI308X = MachineSpec.of("mi308x")
 ROCM_7_0 = RocmVersion((7, 0))
 GPU_IDS = (0xF7BC, 0xF05B, 0xEB40, 0xC66D, 0xF220, 0xF5C7, 0xEEDC, 0xC3F1)
 HIGH, NORMAL, LOW = -1, 0, 1
+ACTS = ["create", "create", "create", "destroy", "mask", "null", "exit", "die"]
 FIRMWARE = (0, 0xA0, 0x160, 0x180, 0x1C0, 0x220, 0x240, 0x260, 0x280, 0x2C0, 0x2E0, 0x380, 0x500)
 """Lines of the MQD of a queue that ran in which the firmware leaves something: dispatch state, save times, progress,
 read pointer, IB and message registers, status (facts §0, "firmware-written dwords")."""
@@ -158,3 +161,62 @@ def test_copies_make_sdma_queues_of_the_highest_priority_once() -> None:
     assert program.rocr.copy_queues(MI308X.nodes[0]) == first
     assert [queue.priority for queue in first] == [15, 15]
     assert [queue.type.value for queue in queues(kfd)] == ["compute", "compute", "sdma", "sdma"]
+
+
+class TestAnything:
+    """Programs come, create, destroy and go, in any order; what must always hold."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        part=st.sampled_from(["mi308x", "mi210", "navi31", "vega10"]),
+        rocm=st.sampled_from([(5, 2), (5, 7), (6, 4), (7, 0)]),
+        maximum=st.integers(1, 6),
+        acts=st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 2), st.integers(-2, 2)), max_size=40),
+    )
+    def test_invariants(self, part: str, rocm: tuple[int, int], maximum: int, acts: list[tuple[str, int, int]]) -> None:
+        machine = MachineSpec.of(part, 2)
+        kfd = Kfd(machine)
+        programs: dict[int, Program] = {}
+        streams: dict[int, list[Stream]] = {}
+        for act, number, value in acts:
+            pid = number + 1
+            if pid not in programs:
+                limited = HipSettings(gpu_max_hw_queues=maximum)
+                programs[pid] = Program(kfd, machine.nodes, pid, RocmVersion(rocm), limited)
+                streams[pid] = []
+            program, device = programs[pid], programs[pid].devices[value % 2]
+            if act == "create":
+                streams[pid].append(device.stream_create(value))
+            elif act == "mask":
+                streams[pid].append(device.stream_create_with_cu_mask(0b1111))
+            elif act == "null":
+                device.null_stream()
+            elif act == "destroy" and streams[pid]:
+                stream = streams[pid].pop()
+                next(one for one in program.devices if one.node is stream.queue.hsa.kmt.node).stream_destroy(stream)
+            elif act in ("exit", "die"):
+                (program.exit if act == "exit" else program.die)()
+                del programs[pid], streams[pid]
+        self.check(kfd, programs)
+
+    def check(self, kfd: Kfd, programs: dict[int, Program]) -> None:
+        snapshot = kfd.snapshot()
+        live = {(process.pid, queue.qid): queue for process, queue in snapshot.queues}
+        known: dict[tuple[int, int | None], int] = {}
+        for pid, program in programs.items():
+            for device in program.devices:
+                for pooled in (*(one for pool in device.pools.values() for one in pool), *device.cu_mask_queues):
+                    known[pid, pooled.hsa.kmt.queue_id] = pooled.hsa.kmt.priority
+        # Beside what HIP knows, each process has at most ROCr's own queue on each device, of NORMAL priority.
+        assert known.keys() <= live.keys()
+        assert len(live.keys() - known.keys()) <= 2 * len(programs)
+        images = {key: queue.mqds[0].image for key, queue in live.items()}
+        assert {key: images[key].get("cp_hqd_queue_priority") for key in known} == known
+        assert all(images[key].get("cp_hqd_queue_priority") == 7 for key in live.keys() - known.keys())
+        doorbells = [
+            (live[key].gpu_id, image.get("cp_hqd_pq_doorbell_control", "doorbell_offset"))
+            for key, image in images.items()
+        ]
+        assert len(set(doorbells)) == len(doorbells)
+        rings = {(pid, image.get64("cp_hqd_pq_base_lo", "cp_hqd_pq_base_hi")) for (pid, _), image in images.items()}
+        assert len(rings) == len(images)

@@ -39,6 +39,9 @@ DOORBELLS = 1024
 class Driver(Protocol):
     """What the thunk needs of the kernel driver."""
 
+    def open(self, pid: int) -> object:
+        """``open("/dev/kfd")``."""
+
     def create_queue(self, pid: int, request: CreateQueue) -> CreatedQueue:
         """AMDKFD_IOC_CREATE_QUEUE."""
 
@@ -121,7 +124,7 @@ class KmtQueue:
 
 
 class Thunk:
-    """One process's connection to the driver.
+    """One process's connection to the driver, open from the start.
 
     Args:
         driver: the kernel driver.
@@ -138,6 +141,7 @@ class Thunk:
         self._addresses = addresses or AddressSpace()
         self._observe = observe
         self._doorbells: dict[int, int] = {}
+        driver.open(pid)
 
     def allocate(self, purpose: Purpose, size: int) -> int:
         """GPU address of a new buffer of ``size`` bytes."""

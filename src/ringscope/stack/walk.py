@@ -83,6 +83,9 @@ class _Watched:
         self.calls.append(steps)
         return steps
 
+    def open(self, pid: int) -> object:
+        return self.kfd.open(pid)
+
     def create_queue(self, pid: int, request: CreateQueue) -> CreatedQueue:
         created = self.kfd.create_queue(pid, request)
         self._kept(created.steps)

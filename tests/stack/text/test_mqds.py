@@ -29,6 +29,7 @@ def test_images_follow_each_other_and_each_counts_from_zero() -> None:
         f"    00000000: 00000001 {rest}\n"
         "  SDMA queue on device f7bc\n"
         f"    00000000: 00000002 {rest}\n"
+        f"    00000000: 00000000 {rest}\n"  # the driver dumps it twice, as it did the queue before
     )
 
 
@@ -37,3 +38,10 @@ def test_a_pasid_of_its_own_is_printed_and_a_diq_has_its_own_title() -> None:
     assert mqds(Snapshot("one", processes=(process,))) == (
         "Process 7 PASID 32769:\n  DIQ on device f7bc\n  SDMA queue on device f7bc\n"
     )
+
+
+def test_an_sdma_queue_of_another_process_is_dumped_once() -> None:
+    processes = tuple(
+        Process(pid, (queue(kind, 1),), HERE) for pid, kind in ((1, QueueType.COMPUTE), (2, QueueType.SDMA))
+    )
+    assert mqds(Snapshot("two", processes=processes)).count("00000000: ") == 2
