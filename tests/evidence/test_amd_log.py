@@ -213,7 +213,18 @@ def test_creations_at_once_without_thread_ids_are_given_no_queue() -> None:
     one, two = create(0, "", 0x1000, 0xA), create(5, "", 0x2000, 0xB)
     found = recording(b"".join([one[0], two[0], *one[1:], *two[1:], *create(20, "", 0x3000, 0xC)]))
     assert [event.attrs.get("ring_base") for event in found.of(Kind.STREAM_CREATE)] == [None, None, 0x3000]
+    assert found.notes[0].startswith("2 streams were created by several threads at once")
     assert "AMD_LOG_LEVEL=4 names the threads" in found.notes[0]
+
+
+def test_another_threads_queue_amid_a_creation_is_noticed_without_thread_ids() -> None:
+    call, acquired, returned = create(0, "", 0x1000, 0xA)
+    other = lines_of((1, "Selected queue refCount: 0x2000 (3)"))
+    assert "ring_base" not in attrs(recording(call + other + acquired + returned), Kind.STREAM_CREATE)[0]
+    stamp = "[pid:7 tid: 0xaa]"
+    call, acquired, returned = create(0, stamp, 0x1000, 0xA)
+    other = lines_of((1, "Selected queue refCount: 0x2000 (3)"), stamp=stamp.replace("aa", "bb"))
+    assert attrs(recording(call + acquired + other + returned), Kind.STREAM_CREATE)[0]["ring_base"] == 0x1000
 
 
 def test_a_new_process_in_the_same_file_starts_afresh() -> None:

@@ -1,6 +1,7 @@
 """Blocks of whole lines: nothing lost, nothing invented, wherever the boundaries fall."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from ringscope.errors import InputError
 from ringscope.evidence import lines
-from ringscope.evidence.lines import Blocks, opened
+from ringscope.evidence.lines import Blocks, lines_with, opened
 
 
 @given(st.binary(max_size=400).map(lambda b: b.replace(b"\x01", b"\n")), st.integers(1, 50))
@@ -56,3 +57,14 @@ def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
         pass
     with pytest.raises(InputError, match="directory"), opened(tmp_path, "log") as stream:
         stream.read(1)
+
+
+@given(st.lists(st.sampled_from([b"a", b"b", b"x", b"\n"]), max_size=60).map(b"".join))
+def test_lines_with_finds_each_line_once(text: bytes) -> None:
+    words = [re.compile(b"a"), re.compile(b"b+")]
+    expected, position = [], 0
+    for line in text.split(b"\n"):
+        if b"a" in line or b"b" in line:
+            expected.append(position)
+        position += len(line) + 1
+    assert lines_with(text, words) == expected

@@ -42,7 +42,8 @@ def test_extent() -> None:
 
 def test_records_become_events_and_counters() -> None:
     timeline = Timeline("t")
-    timeline.add(Kind.DISPATCH, ("100", 250), {"agent": 4, "queue": 1, "stream": None, "kernel": "k"}, pid="9", line=3)
+    place = {"agent": 4, "queue": 1, "stream": None}
+    timeline.add(Kind.DISPATCH, ("100", 250), place, lambda: {"kernel": "k", "grid": None}, pid="9", line=3)
     timeline.add(Kind.COPY, (50, 80), {"direction": "HOST_TO_DEVICE"})
     timeline.add(Kind.API, (10, 20), {"name": "hipMalloc", "domain": "hip"})
     found = timeline.recording()
@@ -85,5 +86,5 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(st.one_of(st.none(), st.integers(), st.floats(), st.text(), st.lists(st.integers())))
 def test_no_field_is_an_error(value: object) -> None:
     timeline = Timeline("t")
-    timeline.add(Kind.DISPATCH, (value, value), {"queue": label(value), "kernel": text(value)}, pid=value, line=value)
+    timeline.add(Kind.DISPATCH, (value, value), {"queue": label(value), "kernel": text(value)}, pid=value)
     assert timeline.recording() is not None

@@ -24,6 +24,10 @@ def test_rows_come_by_lower_case_name_with_their_line() -> None:
     ]
 
 
+def test_only_line_ends_end_a_line() -> None:
+    assert rows("A,B\nx\u2028y,z\x0cz\n") == [(2, {"a": "x\u2028y", "b": "z\x0cz"})]
+
+
 @given(st.integers(1, 40))
 def test_block_boundaries_change_nothing(size: int) -> None:
     text = '"Kind","Kernel_Name"\n' + 'A,"void f<float, 3>(float*)"\n' * 5 + "é,ü\n"

@@ -20,9 +20,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ringscope.errors import InputError
-from ringscope.evidence.lines import BLOCK_BYTES, Blocks, PathOrStream, opened
+from ringscope.evidence.lines import BLOCK_BYTES, Blocks, PathOrStream, lines_with, opened
 from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
 
 # Queue events of a kind are kept up to this many and counted beyond: later ROCm can acquire a queue at every launch.
@@ -34,7 +35,9 @@ REMEMBERED = 1 << 16
 # level 4 on. Every repetition is bounded, so that no text makes a search slow or a number huge.
 _TIME = rb":\d:[\w.+-]{1,64} {0,32}:\d{1,6} {0,8}: {0,8}(?P<us>\d{1,18})d? us: "
 _STAMP = re.compile(_TIME)
-_STAMP_BYTES = 160
+# CLR cuts a message at 4096 bytes; its stamp stands before it.
+_MESSAGE_BYTES = 4096 + 256
+_TAIL_BYTES = 1 << 16  # in which the last stamp of a log is looked for
 _PREFIX = re.compile(
     _TIME + rb"(?:(?P<old_pid>\d{1,9}) {0,8}: \[tid: ?(?:0x)?(?P<old_tid>\w{1,16})\]"
     rb"|\[pid: {0,8}(?P<pid>\d{1,9}) {1,8}tid: {0,8}(?:0x)? {0,8}(?P<tid>\w{1,16})\])?"
@@ -54,7 +57,9 @@ class _Call:
     begin_ns: int
     priority: int
     queue: dict[str, Value] = field(default_factory=dict)
-    overlapped: bool = False
+    # Without thread ids, creations that are open at once cannot be told apart: then none is given a queue.
+    open: int = 1
+    mixed: bool = False
 
 
 @dataclass
@@ -65,8 +70,7 @@ class _Thread:
     pool_ns: int | None = None
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """The stamp of a message."""
 
     time_ns: int
@@ -133,8 +137,9 @@ class _Log:
         # Whether queues are named by ring address (since 2024-01) or by hsa_queue_t; the case of a word tells.
         self.by_ring = True
         self.old_dialect = False
-        self.overlaps = 0
+        self.mixed = 0
         self.stamped = 0
+        self.tail = b""
         self.launches = 0
         self.launch_errors = 0
         self.launch_us = Durations()
@@ -151,20 +156,16 @@ class _Log:
         self.stamped += data.count(b" us: ")
         if "first_time_ns" not in self.facts and (first := _STAMP.search(data)):
             self.facts["first_time_ns"] = int(first["us"]) * 1000
-        self._last_time(data)
+        self.tail = (self.tail + data)[-_TAIL_BYTES:] if len(data) < _TAIL_BYTES else data[-_TAIL_BYTES:]
         self._launches(data)
         self._packets(data)
         number, counted = first_line, 0
-        for start in self._interesting(data):
+        anchors = [*_ANCHORS, *(anchor for fact, anchor in _ONCE.items() if fact not in self.facts)]
+        for start in lines_with(data, anchors):
             end = data.find(b"\n", start)
             number += data.count(b"\n", counted, start)
             counted = start
             self._line(data[start : end if end >= 0 else len(data)], number)
-
-    def _interesting(self, data: bytes) -> list[int]:
-        """Where the lines begin that may hold a word of :data:`_RULES`, in order."""
-        anchors = [*_ANCHORS, *(anchor for fact, anchor in _ONCE.items() if fact not in self.facts)]
-        return sorted({data.rfind(b"\n", 0, hit.start()) + 1 for anchor in anchors for hit in anchor.finditer(data)})
 
     def _launches(self, data: bytes) -> None:
         launches = _LAUNCH.findall(data)
@@ -188,27 +189,12 @@ class _Log:
         for ring, position in last.items():
             self.last_packet[ring] = self._time_of(data, position)
 
-    def _last_time(self, data: bytes) -> None:
-        position = len(data)
-        while (position := data.rfind(b" us: ", 0, position)) >= 0:
-            time_ns = self._time_at(data, position)
-            if time_ns is not None:
-                self.facts["last_time_ns"] = time_ns
-                return
-
-    @classmethod
-    def _time_of(cls, data: bytes, position: int) -> int | None:
-        """The time of the message that holds ``position``."""
-        return cls._time_at(data, data.rfind(b" us: ", data.rfind(b"\n", 0, position) + 1, position))
-
     @staticmethod
-    def _time_at(data: bytes, stamp: int) -> int | None:
-        """The time whose unit stands at ``stamp``."""
-        end = stamp + len(b" us: ")
-        for found in _STAMP.finditer(data, max(0, stamp - _STAMP_BYTES), end) if stamp >= 0 else ():
-            if found.end() == end:
-                return int(found["us"]) * 1000
-        return None
+    def _time_of(data: bytes, position: int) -> int | None:
+        """The time of the message that holds ``position``."""
+        start = max(0, position - _MESSAGE_BYTES)
+        stamps = list(_STAMP.finditer(data, data.rfind(b"\n", start, position) + 1 or start, position))
+        return int(stamps[-1]["us"]) * 1000 if stamps else None
 
     # --- what a line says ---------------------------------------------------------------------------------------
 
@@ -235,10 +221,11 @@ class _Log:
             self.events.append(Event(line.time_ns, kind, attrs, source, Clock.MONOTONIC, line.pid))
 
     def _thread(self, line: _Line) -> _Thread:
-        thread = self.threads.pop(line.thread, None) or _Thread()
-        if len(self.threads) >= REMEMBERED:
-            del self.threads[next(iter(self.threads))]
-        self.threads[line.thread] = thread
+        thread = self.threads.get(line.thread)
+        if thread is None:
+            if len(self.threads) >= REMEMBERED:
+                del self.threads[next(iter(self.threads))]
+            thread = self.threads[line.thread] = _Thread()
         return thread
 
     def _queue(self, pointer: bytes) -> dict[str, Value]:
@@ -246,9 +233,13 @@ class _Log:
 
     def _given(self, line: _Line, queue: dict[str, Value]) -> None:
         """The queue is what an open stream creation of this thread was given."""
-        call = self._thread(line).call
-        if call is not None:
-            call.queue = queue
+        thread = self.threads.get(line.thread)
+        call = thread.call if thread else None
+        if call is None:
+            return
+        if line.thread[1] is None and any(call.queue.get(name, value) != value for name, value in queue.items()):
+            call.mixed = True  # one creation is given one queue, so this line is another thread's
+        call.queue = queue
 
     def _dialect(self, letter: bytes) -> None:
         # "Number", "Created", "Selected" are written with a capital since the commit that also prints ring
@@ -312,29 +303,31 @@ class _Log:
     def deleted(self, found: re.Match[bytes], line: _Line) -> None:
         self._emit(Kind.QUEUE_DESTROY, line, self._queue(found[1]))
 
+    def stream_create_called(self, found: re.Match[bytes], line: _Line) -> None:
+        thread = self._thread(line)
+        if thread.call is not None and line.thread[1] is None:
+            thread.call.open += 1
+            thread.call.mixed = True
+        else:  # with thread ids, a creation that is still open is one that never returned
+            thread.call = _Call(line.time_ns, _priority(found[1], found[2]))
+
     def stream_create_returned(self, found: re.Match[bytes], line: _Line) -> None:
         thread = self._thread(line)
-        call, thread.call = thread.call, None
+        call = thread.call
+        if call is not None:
+            call.open -= 1
+            thread.call = call if call.open else None
         if found[1] != b"hipSuccess" or not found[2]:
             return
         attrs: dict[str, Value] = {"stream": _handle(found[2])}
-        if call is not None:
-            attrs["priority"] = call.priority
-            if call.overlapped:
-                self.overlaps += 1
-            else:
-                attrs |= call.queue
-                if line.time_ns >= call.begin_ns:
-                    attrs["duration_ns"] = line.time_ns - call.begin_ns
-                    self.create_us.add([(line.time_ns - call.begin_ns) // 1000])
+        if call is not None and call.mixed:
+            self.mixed += 1
+        elif call is not None:
+            attrs |= {"priority": call.priority, **call.queue}
+            if line.time_ns >= call.begin_ns:
+                attrs["duration_ns"] = line.time_ns - call.begin_ns
+                self.create_us.add([(line.time_ns - call.begin_ns) // 1000])
         self._emit(Kind.STREAM_CREATE, line, attrs)
-
-    def stream_create_called(self, found: re.Match[bytes], line: _Line) -> None:
-        thread = self._thread(line)
-        # Without thread ids two creations at once cannot be told apart, so neither is given a queue. With them, an
-        # open creation is one that never returned.
-        overlapped = thread.call is not None and line.thread[1] is None
-        thread.call = _Call(line.time_ns, _priority(found[1], found[2]), overlapped=overlapped)
 
     def stream_destroyed(self, found: re.Match[bytes], line: _Line) -> None:
         self._emit(Kind.STREAM_DESTROY, line, {"stream": _handle(found[1])})
@@ -366,6 +359,8 @@ class _Log:
             if per_ring:
                 counters |= {name: sum(per_ring.values()), **per_ring}
         facts = dict(self.facts)
+        for stamp in _STAMP.finditer(self.tail):
+            facts["last_time_ns"] = int(stamp["us"]) * 1000
         for times, name in ((self.first_packet, "first_packet_ns"), (self.last_packet, "last_packet_ns")):
             facts |= {f"{name}:{ring.decode()}": time for ring, time in times.items() if time is not None}
         facts.update(self.launch_us.facts("launch", 1000))
@@ -384,9 +379,9 @@ class _Log:
                 "this log is of ROCm 6.1 or older, which names a queue by its hsa_queue_t and not by its ring: "
                 "its streams cannot be joined to hardware slots"
             )
-        if self.overlaps:
+        if self.mixed:
             yield (
-                f"{self.overlaps} streams were created by several threads at once and the log names no threads: "
+                f"{self.mixed} streams were created by several threads at once and the log names no threads: "
                 "their queues are not known; AMD_LOG_LEVEL=4 names the threads"
             )
         for kind, count in self.kinds.items():

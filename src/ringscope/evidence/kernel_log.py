@@ -74,7 +74,8 @@ class Message:
 
     def read(self, text: bytes) -> dict[str, int | str] | None:
         """The attributes, when ``text`` is this message."""
-        if self.word not in text or not (found := self.pattern.search(text)):
+        found = self.pattern.search(text) if self.word in text else None
+        if found is None:
             return None
         values: dict[str, int | str] = dict(self.constants)
         readings = zip(self.attrs, self.readers, found.groups(), strict=True)
@@ -561,14 +562,17 @@ MESSAGES: tuple[Message, ...] = (
     ),
 )
 
-# Facts that a kernel log says about the machine, by key.
-FACTS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
-    ("kernel", re.compile(rb"Linux version (\S{1,64})")),
-    ("amdgpu", re.compile(rb"amdgpu version: (\S{1,32})")),
-    ("sched_policy", re.compile(rb"following scheduling policy (\d)")),  # kfd_device.c, debug
-    ("scheduler", re.compile(rb"(SW) scheduler is used")),  # kfd_device_queue_manager.c initialize_nocpsch
-    ("vmid_mask", re.compile(rb"vmid mask: {0,8}(0x {0,8}[0-9A-Fa-f]{1,8})")),  # set_sched_resources, debug
-    ("queue_mask", re.compile(rb"queue mask: {0,8}(0x {0,8}[0-9A-Fa-f]{1,16})")),
+# Facts that a kernel log says about the machine: key, a word of the line, the line.
+FACTS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = (
+    ("kernel", b"Linux version", re.compile(rb"Linux version (\S{1,64})")),
+    ("amdgpu", b"amdgpu version", re.compile(rb"amdgpu version: (\S{1,32})")),
+    # kfd_device.c kgd2kfd_device_init, debug
+    ("sched_policy", b"scheduling policy", re.compile(rb"following scheduling policy (\d)")),
+    # kfd_device_queue_manager.c initialize_nocpsch
+    ("scheduler", b"scheduler is used", re.compile(rb"(SW) scheduler is used")),
+    # kfd_device_queue_manager.c set_sched_resources, debug
+    ("vmid_mask", b"vmid mask", re.compile(rb"vmid mask: {0,8}(0x {0,8}[0-9A-Fa-f]{1,8})")),
+    ("queue_mask", b"queue mask", re.compile(rb"queue mask: {0,8}(0x {0,8}[0-9A-Fa-f]{1,16})")),
 )
 
 # What over-subscribed the device, by words of the several wordings of one message.

@@ -16,7 +16,7 @@ from ringscope.errors import InputError
 from ringscope.evidence import ftrace
 from ringscope.evidence.kernel_log import FACTS, LIMITS, MESSAGES, Message, number
 from ringscope.evidence.kfd_trace import KfdTrace
-from ringscope.evidence.lines import BLOCK_BYTES, Blocks, PathOrStream, opened
+from ringscope.evidence.lines import BLOCK_BYTES, Blocks, PathOrStream, lines_with, opened
 from ringscope.evidence.stamps import STAMP, Stamped, stamped
 from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
 
@@ -47,6 +47,7 @@ _ANCHORS = tuple(
     )
 )
 
+_ANY_MESSAGE = re.compile(b"|".join(re.escape(message.word) for message in MESSAGES))
 _DEVICE = re.compile(rb"\b([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\b")
 _OURS = re.compile(rb"amdgpu|kfd|KFD")
 _SUPPRESSED = re.compile(rb"(\d{1,18}) callbacks suppressed")
@@ -123,27 +124,28 @@ class _Text:
         self.counters["lost_events"] += sum(map(int, ftrace.LOST.findall(data)))
         for kept, written in ftrace.ENTRIES.findall(data):
             self.counters["overwritten_events"] += max(0, int(written) - int(kept))
-        starts = {data.rfind(b"\n", 0, hit.start()) + 1 for anchor in _ANCHORS for hit in anchor.finditer(data)}
         line_number, counted = first_line, 0
-        for start in sorted(starts):
+        for start in lines_with(data, _ANCHORS):
             end = data.find(b"\n", start)
             line_number += data.count(b"\n", counted, start)
             counted = start
             self._line(data[start : end if end >= 0 else len(data)], Source(self.name, line_number))
 
     def _line(self, line: bytes, source: Source) -> None:
+        if b" <-" in line and (called := ftrace.FUNCTION.search(line)) and called[1] not in ftrace.FUNCTION_KINDS:
+            return  # counted already
         said = stamped(line)
         if self._traced(said, source) or self._function(said, source):
             self.recognised += 1
             return
-        for key, pattern in FACTS:
-            if found := pattern.search(said.text):
+        for key, word, pattern in FACTS:
+            if word in said.text and (found := pattern.search(said.text)):
                 self.facts.setdefault(key, found[1].decode("utf-8", "replace").replace(" ", ""))
                 self.recognised += 1
                 return
         if self._created(said, source) or self._said(said, source):
             self.recognised += 1
-        elif suppressed := _SUPPRESSED.search(said.text):
+        elif b"suppressed" in said.text and (suppressed := _SUPPRESSED.search(said.text)):
             self.counters["suppressed_messages"] += int(suppressed[1])
         elif _OURS.search(line) and not line.startswith(b"#"):
             self.unknown += 1
@@ -196,7 +198,7 @@ class _Text:
         if _CREATION_BEGINS in text:
             self.creation = _Creation(mixed=self.creation is not None)
             return True
-        if found := _CREATION_DONE.search(text):
+        if b"created successfully" in text and (found := _CREATION_DONE.search(text)):
             creation, self.creation = self.creation, None
             attrs: dict[str, Value] = {"qid": int(found[1])}
             if creation is not None and not creation.mixed:
@@ -216,12 +218,11 @@ class _Text:
         text = said.text
         if self._fault_goes_on(text):
             return True
-        if size := _RUNLIST_SIZE.search(text):
+        if b"Building runlist" in text and (size := _RUNLIST_SIZE.search(text)):
             self.runlist = {"processes": int(size[1]), "queues": int(size[2])}
             return True
-        for message in MESSAGES:
-            attrs = message.read(text)
-            if attrs is None:
+        for message in MESSAGES if _ANY_MESSAGE.search(text) else ():
+            if (attrs := message.read(text)) is None:
                 continue
             self._count(message.name)
             if message.kind is not None:
@@ -250,10 +251,14 @@ class _Text:
 
     def _fault_goes_on(self, text: bytes) -> bool:
         """Adds what a line says of the fault before it, on the same device."""
+        if not self.faults or b"page fault (" in text:
+            return False
         process, address = _FAULT_PROCESS.search(text), _FAULT_ADDRESS.search(text)
+        if not (process or address):
+            return False
         device = _DEVICE.search(text)
         index = self.faults.get(device[1] if device else b"")
-        if index is None or b"page fault (" in text or not (process or address):
+        if index is None:
             return False
         if index < 0:
             return True  # of a fault that was counted only

@@ -54,7 +54,7 @@ class KfdTrace:
 
     def read(self, text: bytes) -> Traced | None:
         """What the line says; None when it is no line of the patch."""
-        found = LINE.search(text)
+        found = LINE.search(text) if b"KFD" in text else None
         if not found:
             return None
         name = found[1].decode()

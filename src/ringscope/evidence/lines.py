@@ -7,7 +7,8 @@ result does not depend on where the boundaries fell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -105,3 +106,17 @@ class Blocks:
         if not self.dropped:
             self._first_dropped = self.lines + 1
         self.dropped += 1
+
+
+def lines_with(data: bytes, words: Iterable[re.Pattern[bytes]]) -> list[int]:
+    """Where the lines begin that hold any of some words, in order; each line is visited once a word."""
+    starts = set()
+    for word in words:
+        position = 0
+        while found := word.search(data, position):
+            starts.add(data.rfind(b"\n", position, found.start()) + 1 or position)
+            end = data.find(b"\n", found.end())
+            if end < 0:
+                break
+            position = end + 1
+    return sorted(starts)

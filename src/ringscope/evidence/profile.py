@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
 
@@ -17,6 +17,7 @@ from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
 KEPT_PER_KIND = 1 << 16
 _NAMES = 4096
 _TEXT_CHARS = 1000
+_PLACE = ("agent", "queue", "stream")
 
 _INTEGER = re.compile(r"\s*-?\d{1,19}\s*")
 _AGENT = re.compile(r"Agent (\d{1,9})")
@@ -46,7 +47,7 @@ def label(value: Field) -> Value | None:
 def text(value: Field) -> str:
     """A printable text of bounded length; empty when the field holds none."""
     shown = value[:_TEXT_CHARS] if isinstance(value, str) else ""
-    return "".join(char if char.isprintable() else " " for char in shown)
+    return shown if shown.isprintable() else "".join(char if char.isprintable() else " " for char in shown)
 
 
 def extent(sizes: Iterable[Field]) -> str | None:
@@ -74,28 +75,38 @@ class Timeline:
         self._bad = 0
         self._first_bad = Source(name)
 
-    def add(self, kind: Kind, times: tuple[Field, Field], attrs: Mapping[str, Value | None], **where: Field) -> None:
+    def add(
+        self,
+        kind: Kind,
+        times: tuple[Field, Field],
+        attrs: Mapping[str, Value | None],
+        details: Callable[[], Mapping[str, Value | None]] = dict,
+        pid: Field = None,
+        line: int = 0,
+    ) -> None:
         """Adds a dispatch, copy or API call; attributes that are None are left out.
 
         Args:
             kind: DISPATCH, COPY or API.
             times: begin and end, in nanoseconds. Without both the record is counted as unreadable.
-            attrs: ``queue``, ``stream``, ``agent``, ``kernel``…; ``begin`` and ``end`` are added.
-            where: ``pid`` and ``line``, as far as known.
+            attrs: what is counted by: ``agent``, ``queue`` and ``stream``, or an API call's ``domain`` and ``name``.
+            details: gives further attributes; asked only when the event is kept.
+            pid: the process, as far as known.
+            line: where it was read.
         """
         begin, end = integer(times[0]), integer(times[1])
-        source = Source(self.name, integer(where.get("line")) or 0)
         if begin is None or end is None or begin < 0 or end < 0:
-            self.bad(source)
+            self.bad(Source(self.name, line))
             return
         self._first = begin if self._first is None else min(begin, self._first)
         self._last = end if self._last is None else max(end, self._last)
-        given = {name: value for name, value in attrs.items() if value is not None}
-        self._counted(kind, given)
+        self._counted(kind, attrs)
         self._kinds[kind] += 1
         if self._kinds[kind] <= KEPT_PER_KIND:
             own: dict[str, Value] = {"duration_ns": end - begin} if kind is Kind.API else {"begin": begin, "end": end}
-            self._events.append(Event(begin, kind, given | own, source, Clock.BOOTTIME, integer(where.get("pid"))))
+            given = {name: value for name, value in {**attrs, **details(), **own}.items() if value is not None}
+            source = Source(self.name, line)
+            self._events.append(Event(begin, kind, given, source, Clock.BOOTTIME, integer(pid)))
 
     def bad(self, source: Source) -> None:
         """Counts a record that cannot be read."""
@@ -103,14 +114,14 @@ class Timeline:
             self._first_bad = source
         self._bad += 1
 
-    def _counted(self, kind: Kind, attrs: Mapping[str, Value]) -> None:
+    def _counted(self, kind: Kind, attrs: Mapping[str, Value | None]) -> None:
         if kind is Kind.API:
             self._count(f"{attrs.get('domain', 'other')}_calls")
             self._count(f"calls:{attrs.get('name', '')}")
             return
         word = "dispatches" if kind is Kind.DISPATCH else "copies"
         self._count(word)
-        where = " ".join(f"{name} {attrs[name]}" for name in ("agent", "queue", "stream") if name in attrs)
+        where = " ".join(f"{name} {attrs[name]}" for name in _PLACE if attrs.get(name) is not None)
         if where and kind is Kind.DISPATCH:
             self._count(f"{word}:{where}")
 

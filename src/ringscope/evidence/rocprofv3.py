@@ -15,7 +15,7 @@ from ringscope.errors import InputError
 from ringscope.evidence.lines import BLOCK_BYTES, PathOrStream, opened
 from ringscope.evidence.profile import Field, Timeline, extent, integer, label, text
 from ringscope.evidence.tables import Csv, parse_json
-from ringscope.recording import Kind, Recording, Source
+from ringscope.recording import Kind, Recording, Source, Value
 
 _REMEDY = "record with --output-format csv or rocpd"
 _SDK = ("rocprofiler-sdk-tool", "rocprofiler-sdk-json-tool")
@@ -75,34 +75,38 @@ def _times(row: Mapping[str, Field]) -> tuple[Field, Field]:
 
 
 def _dispatch_row(row: Mapping[str, str], line: int, timeline: Timeline) -> None:
-    attrs = {
-        "queue": label(row.get("queue_id")),
-        "stream": label(row.get("stream_id")),
-        "agent": label(row.get("agent_id")),
-        "kernel": text(row["kernel_name"]),
-        "dispatch_id": integer(row.get("dispatch_id")),
-        "tid": integer(row.get("thread_id")),
-        "grid": extent(row.get(f"grid_size_{axis}") for axis in "xyz"),
-        "workgroup": extent(row.get(f"workgroup_size_{axis}") for axis in "xyz"),
-    }
-    timeline.add(Kind.DISPATCH, _times(row), attrs, pid=row.get("process_id"), line=line)
+    place = {name: label(row.get(f"{name}_id")) for name in ("queue", "stream", "agent")}
+
+    def details() -> dict[str, Value | None]:
+        return {
+            "kernel": text(row["kernel_name"]),
+            "dispatch_id": integer(row.get("dispatch_id")),
+            "tid": integer(row.get("thread_id")),
+            "grid": extent(row.get(f"grid_size_{axis}") for axis in "xyz"),
+            "workgroup": extent(row.get(f"workgroup_size_{axis}") for axis in "xyz"),
+        }
+
+    timeline.add(Kind.DISPATCH, _times(row), place, details, row.get("process_id"), line)
 
 
 def _call_row(row: Mapping[str, str], line: int, timeline: Timeline) -> None:
-    domain = _domain(row.get("domain") or row.get("kind"))
-    attrs = {"name": text(row["function"]), "domain": domain, "tid": integer(row.get("thread_id"))}
-    timeline.add(Kind.API, _times(row), attrs, pid=row.get("process_id"), line=line)
+    called = {"name": text(row["function"]), "domain": _domain(row.get("domain") or row.get("kind"))}
+    timeline.add(
+        Kind.API, _times(row), called, lambda: {"tid": integer(row.get("thread_id"))}, row.get("process_id"), line
+    )
 
 
 def _copy_row(row: Mapping[str, str], line: int, timeline: Timeline) -> None:
-    attrs = {
-        "direction": text(row.get("direction") or row.get("operation")) or None,
-        "source": label(row.get("source_agent_id")),
-        "destination": label(row.get("destination_agent_id")),
-        "stream": label(row.get("stream_id")),
-        "bytes": integer(row.get("bytes") or row.get("size")),
-    }
-    timeline.add(Kind.COPY, _times(row), attrs, pid=row.get("process_id"), line=line)
+    def details() -> dict[str, Value | None]:
+        return {
+            "direction": text(row.get("direction") or row.get("operation")) or None,
+            "source": label(row.get("source_agent_id")),
+            "destination": label(row.get("destination_agent_id")),
+            "bytes": integer(row.get("bytes") or row.get("size")),
+        }
+
+    place = {"stream": label(row.get("stream_id"))}
+    timeline.add(Kind.COPY, _times(row), place, details, row.get("process_id"), line)
 
 
 def _domain(value: Field) -> str:
@@ -143,7 +147,7 @@ def _run(run: object, timeline: Timeline) -> None:
 
     for record in _list(_get(records, "kernel_dispatch")):
         info = _get(record, "dispatch_info")
-        attrs = {
+        attrs: dict[str, Value | None] = {
             "queue": integer(_get(info, "queue_id", "handle")),
             "stream": integer(_get(record, "stream_id", "handle")),
             "agent": agent(info, "agent_id"),
@@ -164,14 +168,13 @@ def _run(run: object, timeline: Timeline) -> None:
         }
         timeline.add(Kind.COPY, _stamps(record), attrs, pid=pid)
     for key, value in _items(records):
-        if key.endswith("_api"):
-            for record in _list(value):
-                attrs = {
-                    "name": _operation(record, names),
-                    "domain": _domain(key),
-                    "tid": integer(_get(record, "thread_id")),
-                }
-                timeline.add(Kind.API, _stamps(record), attrs, pid=pid)
+        for record in _list(value) if key.endswith("_api") else ():
+            attrs = {
+                "name": _operation(record, names),
+                "domain": _domain(key),
+                "tid": integer(_get(record, "thread_id")),
+            }
+            timeline.add(Kind.API, _stamps(record), attrs, pid=pid)
 
 
 def _stamps(record: object) -> tuple[Field, Field]:

@@ -60,7 +60,7 @@ _RULES: tuple[tuple[FileKind, Callable[[bytes], bool]], ...] = (
     (FileKind.MQDS, _starts(r"\s{0,16}Process \d+ PASID \d+:\r?\n")),
     (FileKind.RLS, _starts(rf"{_NODE}  (No active runlist|[0-9a-f]{{8}}: )")),
     (FileKind.HQDS, _starts(_NODE)),
-    (FileKind.AMD_LOG, _lines(r"^(\x1b\[[0-9;]*m)?:[0-5]:[\w.+-]+ *: *\d+ *: *\d+d? us: ")),
+    (FileKind.AMD_LOG, _lines(r"(^|\W):[0-5]:[\w.+-]{1,64} *: *\d+ *: *\d+d? us: ")),
     (FileKind.KFD_TRACE, _lines(r"\[KFD-TRACE\]|KFD_MAP_QUEUES_CPSCH:")),
     (FileKind.FTRACE, _lines(r"^# tracer: |^ {0,24}\S.{0,40}-\d+ +(\([ \d-]+\) +)?\[\d{3}\] +[\w.]{4,5} +\d+\.\d+: ")),
     (FileKind.ROCPROFV3_JSON, _lines(r'"rocprofiler-sdk-(tool|json-tool)"')),

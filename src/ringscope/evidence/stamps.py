@@ -73,7 +73,7 @@ def stamped(line: bytes) -> Stamped:
 
 
 def _message(text: bytes) -> bytes:
-    kernel = _FROM_KERNEL.search(text[:_STAMP_BYTES])
+    kernel = _FROM_KERNEL.search(text[:_STAMP_BYTES]) if b"kernel:" in text else None
     return (text[kernel.end() :] if kernel else text).strip()
 
 

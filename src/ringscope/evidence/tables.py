@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 
@@ -44,7 +45,7 @@ class Csv:
 
     def _lines(self) -> Iterator[str]:
         for _, data in self._blocks:
-            yield from data.decode("utf-8", "replace").splitlines(keepends=True)
+            yield from io.StringIO(data.decode("utf-8", "replace"), newline="")  # ends lines at \n, \r and \r\n alone
 
     def _next(self) -> list[str] | None:
         try:
