@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringscope.evidence.collect import collect
+from ringscope.recording import Kind
 from ringscope.snapshot import Queue
 from ringscope.stack.hip import HipSettings, Stream
 from ringscope.stack.kfd import Kfd
@@ -122,6 +123,13 @@ def test_creating_and_destroying_five_queues_costs_what_the_captures_show(stream
     program.exit()
     assert queues(kfd) == []
     assert hiq(kfd) - before == 72 + 81
+
+
+@pytest.mark.parametrize(("maximum", "over"), [(7, False), (8, True)])
+def test_eight_queues_a_priority_over_subscribe_a_device(maximum: int, over: bool) -> None:
+    kfd, _ = started(*[HIGH, NORMAL, LOW] * maximum, maximum=maximum)
+    assert len(queues(kfd)) == 3 * maximum + 1  # 22 and 25 queues for 24 slots
+    assert any(event.kind is Kind.OVERSUBSCRIBED for event in kfd.events) is over
 
 
 def test_a_program_that_is_killed_costs_one_unmap() -> None:

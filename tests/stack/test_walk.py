@@ -53,6 +53,16 @@ def test_the_fifth_stream_shares_and_costs_nothing() -> None:
     assert (value(fifth, "streams_on_queue"), value(fifth, "create_ioctls"), value(fifth, "hiq_dwords")) == (2, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("rocm", "mode", "place"), [("5.2", None, 4), ("7.0", None, 4), ("6.4", 1, 1), ("6.1", 1, 4), ("develop", 1, 1)]
+)
+def test_which_queue_is_shared_first_depends_on_the_release(rocm: str, mode: int | None, place: int) -> None:
+    (fifth,) = walk(
+        MachineSpec.of("mi308x"), RocmVersion.parse(rocm), [NORMAL], HipSettings(dynamic_queues=mode), stream=5
+    )
+    assert value(fifth, "queue_of_pool") == place
+
+
 def test_without_a_free_slot_the_packet_waits() -> None:
     # 31 queues for 24 slots, the newest first; the 58th stream shares one of the oldest.
     (one,) = walks(NORMAL, maximum=30, stream=58)

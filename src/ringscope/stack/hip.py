@@ -7,6 +7,7 @@ one that no stream uses, changed between releases: :mod:`ringscope.stack.rocm` h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -274,28 +275,28 @@ class HipDevice:
 
     def _shared(self, pool: list[HwQueue], limit: int) -> HwQueue | None:
         """The queue that a new stream shares; None when it gets a new one."""
-        ordered = sorted(pool, key=self._map_order)
-        if len(ordered) >= limit:
-            return self._lightest(ordered) if self._metric else min(ordered, key=lambda queue: queue.refs)
         if self._metric:
-            return None
-        return next((queue for queue in ordered if queue.refs == 0), None)
+            return self._lightest(pool) if len(pool) >= limit else None
+        # Of equal queues the first in map order is taken.
+        candidates = pool if len(pool) >= limit else [queue for queue in pool if queue.refs == 0]
+        return min(candidates, key=lambda queue: (queue.refs, self._map_order(queue)), default=None)
 
-    def _lightest(self, ordered: list[HwQueue]) -> HwQueue:
+    def _lightest(self, pool: list[HwQueue]) -> HwQueue:
         """The queue of least load: depth counts sixteen times a reference (CLR-new rocdevice.cpp).
 
         Mode 2 breaks ties by pipe, taken as queue id modulo pipes, in favour of the pipe with fewest references
         (the direction is inferred).
         """
+        pipes = Counter[int]()
+        if self._mode == 2:
+            for queue in pool:
+                pipes[queue.hsa.id % PIPES] += queue.refs
 
-        def load(queue: HwQueue) -> int:
-            return NULL_STREAM_LOAD * queue.null_stream + (self._depth(queue) << 4) + queue.refs
+        def order(queue: HwQueue) -> tuple[int, int, int]:
+            load = NULL_STREAM_LOAD * queue.null_stream + (self._depth(queue) << 4) + queue.refs
+            return load, pipes[queue.hsa.id % PIPES], self._map_order(queue)
 
-        def pipe_refs(queue: HwQueue) -> int:
-            pipe = queue.hsa.id % PIPES
-            return sum(other.refs for other in ordered if other.hsa.id % PIPES == pipe) if self._mode == 2 else 0
-
-        return min(ordered, key=lambda queue: (load(queue), pipe_refs(queue)))
+        return min(pool, key=order)
 
 
 def _words(mask: int) -> tuple[int, ...]:

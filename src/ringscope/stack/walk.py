@@ -13,7 +13,7 @@ from ringscope.errors import InputError
 from ringscope.parts.aql import PACKET_BYTES, PACKET_DWORDS
 from ringscope.recording import Event, Kind, Value
 from ringscope.snapshot import Device, Hqd, Queue, Snapshot
-from ringscope.stack.hip import HipSettings, Stream, StreamPriority
+from ringscope.stack.hip import HipDevice, HipSettings, Stream, StreamPriority
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.records import Action, CreatedQueue, CreateQueue, Step, UpdateQueue
 from ringscope.stack.machine import MachineSpec, NodeSpec, Scheduling
@@ -136,19 +136,24 @@ def walk(
     for priority in priorities:
         happened, called = len(journal.events), len(driver.calls)
         followed = device.stream_create(priority)
-        made.append((priority, followed, journal.events[happened:], driver.calls[called:]))
+        made.append((priority, followed, _place(device, followed), journal.events[happened:], driver.calls[called:]))
     snapshot = kfd.snapshot()
     notes = tuple(_notes(kfd, rocm, settings, hard_coded_normal=hard_coded_normal))
     walks = []
-    for priority, followed, events, calls in made:
+    for priority, followed, place, events, calls in made:
         end = _End(snapshot, machine.nodes[0], followed)
-        lines = (*_descent(events, calls, machine.nodes[0]), *end.lines())
-        values = _values(events, calls, followed) | end.values()
+        lines = (*_descent(events, calls, machine.nodes[0], place), *end.lines())
+        values = _values(events, calls, followed, place) | end.values()
         walks.append(Walk(machine, rocm, priority, hard_coded_normal, lines, tuple(end.packet()), values, notes))
     return tuple(walks)
 
 
-def _descent(events: list[Event], calls: list[tuple[Step, ...]], node: NodeSpec) -> Iterator[Line]:
+def _place(device: HipDevice, stream: Stream) -> int:
+    """Which queue of its pool a stream was given, counted from 1 as they were made."""
+    return next(pool.index(stream.queue) + 1 for pool in device.pools.values() if stream.queue in pool)
+
+
+def _descent(events: list[Event], calls: list[tuple[Step, ...]], node: NodeSpec, place: int) -> Iterator[Line]:
     """The layers down to the driver, in the order in which they acted."""
     steps = iter(calls)
     pool = next(event.attrs for event in events if event.kind is Kind.POOL_COUNTS)
@@ -157,7 +162,9 @@ def _descent(events: list[Event], calls: list[tuple[Step, ...]], node: NodeSpec)
         attrs, layer = event.attrs, event.source.file
         if layer == "hip" and event.kind is Kind.API:
             created = next(event.attrs for event in events if event.kind is Kind.STREAM_CREATE)
-            yield Line("HIP", f"{attrs['name']}({attrs['priority']})", _pool(pool, acquired, int(created["priority"])))
+            yield Line(
+                "HIP", f"{attrs['name']}({attrs['priority']})", _pool(pool, acquired, int(created["priority"]), place)
+            )
         elif layer == "rocr":
             yield _rocr(attrs)
         elif layer == "thunk":
@@ -165,10 +172,14 @@ def _descent(events: list[Event], calls: list[tuple[Step, ...]], node: NodeSpec)
             yield _kfd(next(steps))
 
 
-def _pool(counts: Mapping[str, Value], acquired: Mapping[str, Value], priority: int) -> str:
+def _pool(counts: Mapping[str, Value], acquired: Mapping[str, Value], priority: int, place: int) -> str:
     name = HsaPriority(priority).name
     held = f"pool {name}: {counts[name.lower()]} of {counts['maximum']} queues"
-    return f"{held}, shares one (now {acquired['refs']} streams)" if acquired["reused"] else f"{held}, makes a new one"
+    return (
+        f"{held}, shares #{place} (now {acquired['refs']} streams)"
+        if acquired["reused"]
+        else f"{held}, makes a new one"
+    )
 
 
 def _rocr(attrs: Mapping[str, Value]) -> Line:
@@ -343,7 +354,7 @@ def _xccs(slots: tuple[Hqd, ...]) -> str:
     return f"XCC {numbers[0]}" if len(numbers) == 1 else f"XCC {numbers[0]}–{numbers[-1]}"
 
 
-def _values(events: list[Event], calls: list[tuple[Step, ...]], stream: Stream) -> dict[str, Value]:
+def _values(events: list[Event], calls: list[tuple[Step, ...]], stream: Stream, place: int) -> dict[str, Value]:
     """What the stream left above the driver, and what it cost."""
     created = next(event.attrs for event in events if event.kind is Kind.STREAM_CREATE)
     acquired = next(event.attrs for event in events if event.kind is Kind.QUEUE_ACQUIRE)
@@ -352,6 +363,7 @@ def _values(events: list[Event], calls: list[tuple[Step, ...]], stream: Stream) 
     return {
         "hip_priority": int(stream.priority),
         "hsa_priority": created["priority"],
+        "queue_of_pool": place,
         "streams_on_queue": acquired["refs"],
         "ring_packets": stream.queue.hsa.packets,
         "thunk_priority": "not asked" if asked is None else asked["level"] if asked["forwarded"] else "dropped",

@@ -37,13 +37,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--priority", action="append", choices=priorities, help="may repeat (default: high)")
     parser.add_argument("--stream", type=int, default=1, metavar="N", help="follow the N-th stream (default: 1)")
     parser.add_argument("--hw-queues", type=int, default=4, metavar="N", help="GPU_MAX_HW_QUEUES (default: 4)")
+    parser.add_argument(
+        "--dynamic-queues", type=int, choices=(0, 1, 2), help="DEBUG_HIP_DYNAMIC_QUEUES (default: the release's)"
+    )
     parser.add_argument("--hard-coded-normal", action="store_true", help="set beside it a ROCr that drops priorities")
 
 
 def run(args: argparse.Namespace) -> Result:
     """Walk every combination asked for."""
     machine = MachineSpec.of(args.gpu)
-    settings = HipSettings(gpu_max_hw_queues=args.hw_queues)
+    settings = HipSettings(gpu_max_hw_queues=args.hw_queues, dynamic_queues=args.dynamic_queues)
     versions = dict.fromkeys(RocmVersion.parse(text) for text in args.rocm or ["7.0"])
     priorities = tuple(dict.fromkeys(StreamPriority[name.upper()] for name in args.priority or ["high"]))
     walks = [

@@ -52,7 +52,9 @@ def test_the_lines_are_those_of_a_real_log() -> None:
     )
 
 
-@pytest.mark.parametrize(("rocm", "named"), [(ROCM_7_0, "ring_base"), (ROCM_6_1, "hsa_queue")])
+@pytest.mark.parametrize(
+    ("rocm", "named"), [(ROCM_7_0, "ring_base"), (ROCM_6_1, "hsa_queue"), (RocmVersion((5, 2)), "hsa_queue")]
+)
 def test_reading_gives_the_events_back(rocm: RocmVersion, named: str) -> None:
     read_back = back(amd_log(EVENTS, rocm)).events
     silent = (Kind.API,)

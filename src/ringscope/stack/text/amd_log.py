@@ -1,6 +1,7 @@
 """What HIP writes with ``AMD_LOG_LEVEL=3``: streams, pools and references, a stamped line each.
 
-Two dialects: from ROCm 6.2 on a queue is named by its ring (``HWq``), before by its ``hsa_queue_t`` and in lower case.
+Two dialects: from ROCm 6.2 on a queue is named by its ring (``HWq``), before by its ``hsa_queue_t`` and in lower case;
+to 5.4 a shared queue is told of before its count is raised. What the development branch prints since is not written.
 Wording after ROCm/clr ``rocdevice.cpp`` at tags 5.6 to 6.2 and the log of ROCm 7.0.2, whose line numbers these are;
 threads are named although 7.0 does so from level 4 on only.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ringscope.recording import Event, Kind
-from ringscope.stack.rocm import RocmVersion
+from ringscope.stack.rocm import AT_ZERO_REFERENCES, RocmVersion, Unused
 
 RING_NAMES_SINCE = (6, 2)
 """First release whose log names rings (ROCm/clr 0567c3b72, 2024-01-31)."""
@@ -32,6 +33,7 @@ _OLD = "Created hardware queue {hsa_queue:#x} with size {packets} with priority 
 def amd_log(events: Iterable[Event], rocm: RocmVersion) -> str:
     """The log of one process; ``events`` are those of the ``hip`` layer, in order."""
     by_ring = rocm.release >= RING_NAMES_SINCE
+    before_raised = rocm.value(AT_ZERO_REFERENCES) is Unused.DESTROY  # both changed with 446a3fc68
     lines, call = [], ""
     for event in events:
         attrs = dict(event.attrs)
@@ -40,6 +42,9 @@ def amd_log(events: Iterable[Event], rocm: RocmVersion) -> str:
         file, line, text = _message(event, by_ring)
         if not text or (event.kind is Kind.STREAM_CREATE and not attrs["stream"]):  # no call made the null stream
             continue
+        if event.kind is Kind.QUEUE_ACQUIRE and attrs["reused"] and before_raised:
+            text = text.replace("queue refCount", "queue with least refCount")
+            attrs["refs"] = int(attrs["refs"]) - 1
         if file == "rocdevice.cpp" and not by_ring:
             text = text[0].lower() + text[1:]
         queue = attrs.get("ring_base" if by_ring else "hsa_queue", 0)
