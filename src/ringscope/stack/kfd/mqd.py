@@ -176,7 +176,7 @@ def _at(gen: Generation) -> _At:
 
 def _order(value: int) -> int:
     """The kernel's ``order_base_2``: log2, rounded up; 0 for 0 and 1."""
-    return max(0, (value - 1).bit_length())
+    return (value - 1).bit_length() if value > 1 else 0
 
 
 def _eop_control(gen: Generation, size: int) -> int:

@@ -26,6 +26,9 @@ from ringscope.stack.machine import Isolation
 HANG_WORD = 0x55555555
 XNACK_PER_PROCESS = ((9, 4, 2), (9, 4, 3), (9, 4, 4), (9, 5, 0))
 """GC versions on which processes choose XNACK for themselves (kfd_priv.h KFD_SUPPORT_XNACK_PER_PROCESS)."""
+XNACK_CHAIN = ((9, 4, 3), (9, 5, 0))
+"""Those whose firmware must not have both modes mapped at once: AMDGPU_GMC_XNACK_FLAG_CHAIN, set with MEC firmware 184
+(9.5.0: 23) and later, which is taken for granted here (gfx_v9_4_3.c)."""
 
 
 class Cpsch(Scheduler):
@@ -60,7 +63,7 @@ class Cpsch(Scheduler):
                 (Limit.PROCESSES, len(self.processes) > spec.processes_at_once),
                 (Limit.QUEUES, self.active_compute > len(spec.slots)),
                 (Limit.GWS, self.active_gws > 1),
-                (Limit.XNACK, self._xnack_mixed()),
+                (Limit.XNACK, spec.gc in XNACK_CHAIN and self._xnack_mixed()),
             )
             if exceeded
         )

@@ -38,11 +38,14 @@ class BatchingCpsch(Cpsch):
         if self.pending >= self._proposal.threshold:
             self._execute()
         else:
-            self._freeze()
             self.node.broke(
                 f"CREATE_QUEUE gave queue {queue.qid} of process {queue.home.process.pid} back before it was mapped: "
                 f"a packet written now waits for the batch, up to {self._proposal.timeout_ns} ns"
             )
+
+    def _enlist(self, queue: Queue) -> None:
+        self._freeze()  # the queue may wait while the runlist loaded stays
+        super()._enlist(queue)
 
     def _load(self, order: tuple[ProcessDevice, ...]) -> None:
         self.pending = 0
