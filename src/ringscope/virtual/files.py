@@ -1,0 +1,238 @@
+"""Files of the virtual machine: what the program finds at the paths where amdgpu and amdkfd would put theirs.
+
+The tree is a real folder that lives as long as the supervisor, so that directory listings are the kernel's own. Its
+two devices are answered with descriptors of memory files; some files (:meth:`Tree.live`) are written anew whenever
+they are looked at.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import struct
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ringscope.virtual import remote, seccomp
+
+KFD = "/dev/kfd"
+RENDER = "/dev/dri/renderD128"
+KFD_DEVICE = os.makedev(511, 0)
+RENDER_DEVICE = os.makedev(226, 128)
+DEVICES = {KFD: KFD_DEVICE, RENDER: RENDER_DEVICE}
+_AT_FDCWD = -100
+_AT_EMPTY_PATH = 0x1000
+_AT_SYMLINK_NOFOLLOW = 0x100
+_STATX_BASIC = 0x7FF
+
+
+class Tree:
+    """The folder behind the virtual paths. ``roots`` are the paths that are served from it, with all below them."""
+
+    def __init__(self, files: Mapping[str, str], links: Mapping[str, str], roots: tuple[str, ...]) -> None:
+        self.folder = tempfile.mkdtemp(prefix="ringscope-")
+        self._roots = roots
+        self._prefixes = tuple(f"{root}/" for root in roots)
+        self._live: dict[str, Callable[[], str]] = {}
+        self._live_folders: dict[str, Callable[[], Mapping[str, str]]] = {}
+        for path, content in files.items():
+            self._write(path, content)
+        for path, target in links.items():
+            where = Path(self.folder + path)
+            where.parent.mkdir(parents=True, exist_ok=True)
+            where.symlink_to(target)
+        for device in DEVICES:
+            self._write(device, "")
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write(self, path: str, content: str) -> None:
+        where = self.folder + path
+        os.makedirs(os.path.dirname(where), exist_ok=True)  # noqa: PTH103, PTH120  hundreds of files: speed counts
+        with open(where, "w") as file:  # noqa: PTH123
+            file.write(content)
+
+    def live(self, path: str, content: Callable[[], str]) -> None:
+        """Serve a file whose content is made when it is opened."""
+        self._live[path] = content
+        self._write(path, "")
+
+    def live_folder(self, path: str, content: Callable[[], Mapping[str, str]]) -> None:
+        """Serve a folder whose files (by path below it) are made anew whenever anything in it is looked at."""
+        self._live_folders[path] = content
+        Path(self.folder + path).mkdir(parents=True, exist_ok=True)
+
+    def virtual(self, path: str) -> str | None:
+        """The virtual path that an absolute path means; None when it is none of ours."""
+        if path.startswith(self.folder):
+            path = path[len(self.folder) :] or "/"
+        if "/." in path or "//" in path or path.endswith("/"):
+            path = os.path.normpath(path)
+        if path in self._roots or path.startswith(self._prefixes):
+            return path
+        return None
+
+    def real(self, path: str, opening: bool = False) -> str:
+        """Where a virtual path lies in the folder, after what is live there has been refreshed."""
+        where = os.path.normpath(self.folder + path)
+        if not self._live and not self._live_folders:
+            return where
+        # A link (/sys/class/kfd/kfd) leads to the place that is live.
+        home = os.path.realpath(where)[len(self.folder) :]
+        if opening and home in self._live:
+            self._write(home, self._live[home]())
+        for folder, content in self._live_folders.items():
+            if home == folder or home.startswith(folder + "/"):
+                self._refresh(folder, content())
+        return where
+
+    def _refresh(self, folder: str, files: Mapping[str, str]) -> None:
+        base = self.folder + folder
+        wanted = {path.split("/")[0] for path in files}
+        for stale in set(os.listdir(base)) - wanted:  # noqa: PTH208
+            shutil.rmtree(f"{base}/{stale}", ignore_errors=True)
+        for name in wanted:
+            shutil.rmtree(f"{base}/{name}", ignore_errors=True)
+        for path, content in files.items():
+            self._write(f"{folder}/{path}", content)
+
+
+class Files:
+    """Answers the calls that name a file. ``open_kfd(tid)`` and ``open_render()`` give the devices' descriptors."""
+
+    def __init__(
+        self, tree: Tree, listener: seccomp.Listener, open_kfd: Callable[[int], int], open_render: Callable[[], int]
+    ) -> None:
+        self._tree = tree
+        self._listener = listener
+        self._openers = {KFD: open_kfd, RENDER: lambda _: open_render()}
+        number = seccomp.READS_PATH
+        self._plain = {number["open"], number["stat"], number["lstat"], number["access"], number["readlink"]}
+        self._opens = {number["open"], number["openat"], number["openat2"]}
+        self._stats = {number["stat"], number["lstat"], number["newfstatat"]}
+        self._links = {number["readlink"], number["readlinkat"]}
+
+    def handle(self, notification: seccomp.Notification) -> None:
+        """Answer one call; raises OSError with the errno to answer."""
+        call, tid, nr, *args = notification
+        number = seccomp.READS_PATH
+        if nr == seccomp.FSTAT:
+            self._stat_descriptor(call, tid, args[0], args[1])
+            return
+        at = args[1:] if nr not in self._plain else args
+        folder = _AT_FDCWD if nr in self._plain else _int32(args[0])
+        flags = {number["newfstatat"]: args[3], number["statx"]: args[2]}.get(nr, 0)
+        path = remote.text(tid, at[0])
+        if not path:
+            if flags & _AT_EMPTY_PATH and nr == number["newfstatat"]:
+                self._stat_descriptor(call, tid, folder, args[2])
+            elif flags & _AT_EMPTY_PATH and nr == number["statx"]:
+                self._stat_descriptor(call, tid, folder, args[4], statx=True)
+            else:
+                self._listener.proceed(call)
+            return
+        if not path.startswith("/"):
+            base = os.readlink(f"/proc/{tid}/cwd") if folder == _AT_FDCWD else remote.descriptor(tid, folder)
+            path = f"{base}/{path}"
+        virtual = self._tree.virtual(path)
+        if virtual is None:
+            self._listener.proceed(call)
+        elif nr in self._opens:
+            how = remote.read(tid, args[2], 8) if nr == number["openat2"] else b""
+            self._open(call, tid, virtual, int.from_bytes(how, "little") if how else at[1])
+        elif nr in self._links:
+            target = os.readlink(self._tree.real(virtual)).replace(self._tree.folder, "").encode()
+            remote.write(tid, at[1], target[: at[2]])
+            self._listener.reply(call, min(len(target), at[2]))
+        elif nr in self._stats or nr == number["statx"]:
+            follow = not (nr == number["lstat"] or flags & _AT_SYMLINK_NOFOLLOW)
+            status = os.stat(self._tree.real(virtual), follow_symlinks=follow)  # noqa: PTH116
+            pack = _statx if nr == number["statx"] else _stat
+            remote.write(tid, args[4] if nr == number["statx"] else at[1], pack(status, DEVICES.get(virtual)))
+            self._listener.reply(call)
+        else:
+            os.stat(self._tree.real(virtual))  # noqa: PTH116
+            self._listener.reply(call)
+
+    def _open(self, call: int, tid: int, path: str, flags: int) -> None:
+        cloexec = bool(flags & os.O_CLOEXEC)
+        if path in self._openers:
+            self._listener.give(call, self._openers[path](tid), cloexec)
+            return
+        fd = os.open(self._tree.real(path, opening=True), (flags & ~os.O_CREAT & ~os.O_TRUNC) | os.O_CLOEXEC)
+        try:
+            self._listener.give(call, fd, cloexec)
+        finally:
+            os.close(fd)
+
+    def _stat_descriptor(self, call: int, tid: int, fd: int, where: int, statx: bool = False) -> None:
+        name = remote.descriptor(tid, fd)
+        device = KFD_DEVICE if is_kfd(name) else RENDER_DEVICE if is_render(name) else None
+        if device is None:
+            self._listener.proceed(call)
+            return
+        status = os.stat(self._tree.folder + KFD)  # noqa: PTH116
+        remote.write(tid, where, (_statx if statx else _stat)(status, device))
+        self._listener.reply(call)
+
+
+def is_kfd(descriptor: str) -> bool:
+    """Whether a descriptor's name (``/proc/PID/fd``) is an opened ``/dev/kfd``."""
+    return descriptor.startswith("/memfd:ringscope-kfd-")
+
+
+def is_render(descriptor: str) -> bool:
+    """Whether a descriptor's name is the opened render node."""
+    return descriptor.startswith("/memfd:ringscope-drm")
+
+
+def _int32(word: int) -> int:
+    word &= 0xFFFFFFFF
+    return word - (1 << 32) if word >> 31 else word
+
+
+def _mode(status: os.stat_result, device: int | None) -> int:
+    return status.st_mode if device is None else stat.S_IFCHR | 0o666
+
+
+def _stat(status: os.stat_result, device: int | None) -> bytes:
+    """``struct stat`` of x86-64."""
+    times = [part for ns in (status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns) for part in divmod(ns, 10**9)]
+    head = (status.st_dev, status.st_ino, status.st_nlink, _mode(status, device), status.st_uid, status.st_gid, 0)
+    return struct.pack(
+        "<QQQIIIIQqqq6q24x", *head, device or 0, status.st_size, status.st_blksize, status.st_blocks, *times
+    )
+
+
+def _statx(status: os.stat_result, device: int | None) -> bytes:
+    """``struct statx``: the basic fields."""
+    head = struct.pack(
+        "<IIQIIIHxxQQQQ",
+        _STATX_BASIC,
+        status.st_blksize,
+        0,
+        status.st_nlink,
+        status.st_uid,
+        status.st_gid,
+        _mode(status, device),
+        status.st_ino,
+        status.st_size,
+        status.st_blocks,
+        0,
+    )
+    times = b"".join(
+        struct.pack("<qIxxxx", *divmod(ns, 10**9))
+        for ns in (status.st_atime_ns, 0, status.st_ctime_ns, status.st_mtime_ns)
+    )
+    numbers = (*((os.major(device), os.minor(device)) if device else (0, 0)), os.major(status.st_dev))
+    return (head + times + struct.pack("<4I", *numbers, os.minor(status.st_dev))).ljust(256, b"\0")
+
+
+def missing(error: OSError) -> int:
+    """The errno to answer for a failure of our own; a fault when there is none."""
+    return error.errno or errno.EFAULT
