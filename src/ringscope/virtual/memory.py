@@ -141,14 +141,27 @@ class Buffer:
     mapped: bool = False
 
 
+class MemoryFault(OSError):
+    """The GPU touched ``va``, which is not mapped for it."""
+
+    def __init__(self, va: int) -> None:
+        super().__init__(errno.EFAULT, f"GPU address {va:#x} is not mapped")
+        self.va = va
+
+
 class AddressSpace:
-    """GPU addresses of one process: its buffers, and its own memory for every address outside them."""
+    """GPU addresses of one process: its mapped buffers, and what it shares of its own memory (SVM).
+
+    Everything else faults, as on the device. With ``xnack`` the program's whole memory is the GPU's too.
+    """
 
     def __init__(self, pid: int, store: Store) -> None:
         self.pid = pid
         self.store = store
+        self.xnack = False
         self._starts: list[int] = []
         self._at: dict[int, Buffer] = {}
+        self._shared: list[tuple[int, int]] = []
 
     def add(self, buffer: Buffer) -> None:
         """Enter a buffer; OSError EINVAL when its range is taken."""
@@ -178,17 +191,35 @@ class AddressSpace:
                 return buffer
         return None
 
+    def share(self, start: int, size: int) -> None:
+        """Let the GPU reach a range of the program's own memory (SVM)."""
+        end = start + size
+        kept = []
+        for low, high in self._shared:
+            if high < start or low > end:
+                kept.append((low, high))
+            else:
+                start, end = min(start, low), max(end, high)
+        bisect.insort(kept, (start, end))
+        self._shared = kept
+
+    def shared(self, va: int) -> int:
+        """How many bytes from ``va`` on are the program's own and open to the GPU."""
+        at = bisect.bisect_right(self._shared, (va, 1 << 64))
+        if at and self._shared[at - 1][1] > va:
+            return self._shared[at - 1][1] - va
+        return (1 << 47) - va if self.xnack else 0
+
     def here(self, va: int) -> int:
         """The offset of a GPU address in the store; 0 when only the program sees it."""
         buffer = self.find(va)
-        return buffer.here + va - buffer.va if buffer and buffer.here else 0
+        return buffer.here + va - buffer.va if buffer and buffer.here and buffer.mapped else 0
 
     def pieces(self, va: int, size: int) -> Iterator[tuple[int, int, int]]:
         """A range cut at buffer borders: (offset in the store or 0, else address in the program, bytes)."""
         while size > 0:
-            at = bisect.bisect_right(self._starts, va)
-            buffer = self._at[self._starts[at - 1]] if at else None
-            if buffer and va < buffer.va + buffer.bytes:
+            buffer = self.find(va)
+            if buffer and buffer.mapped:
                 step = min(size, buffer.va + buffer.bytes - va)
                 delta = va - buffer.va
                 if buffer.here:
@@ -196,13 +227,15 @@ class AddressSpace:
                 else:
                     yield 0, (buffer.host or buffer.va) + delta, step
             else:
-                step = min(size, self._starts[at] - va) if at < len(self._starts) else size
+                step = min(size, self.shared(va))
+                if step <= 0:
+                    raise MemoryFault(va)
                 yield 0, va, step
             va += step
             size -= step
 
     def read(self, va: int, size: int) -> bytes:
-        """Bytes at a GPU address; OSError EFAULT when nothing is there."""
+        """Bytes at a GPU address; MemoryFault when nothing is there."""
         parts = [
             bytes(self.store.octets[here : here + step]) if here else remote.read(self.pid, there, step)
             for here, there, step in self.pieces(va, size)
@@ -210,7 +243,7 @@ class AddressSpace:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def write(self, va: int, data: bytes) -> None:
-        """Put bytes at a GPU address; OSError EFAULT when nothing is there."""
+        """Put bytes at a GPU address; MemoryFault when nothing is there."""
         done = 0
         for here, there, step in self.pieces(va, len(data)):
             part = data[done : done + step]

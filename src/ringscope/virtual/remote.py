@@ -122,3 +122,8 @@ def signal_pending(tid: int) -> bool:
         elif key == "SigBlk":
             blocked = int(value, 16)
     return bool(pending & ~blocked)
+
+
+def probe() -> int:
+    """An address that a freshly forked child can be asked for."""
+    return _scratch_at

@@ -60,7 +60,7 @@ HEADERS = ("libhsa-runtime-dev", "libamdhip64-dev")
 ROOTS = (
     Root("rocm-5.2", "5.2.3", "bookworm", ("libamdhip64-5", "libhsa-runtime64-1"), ("rocminfo", *HEADERS)),
     Root("rocm-6.1", "6.1.2", "trixie", ("libamdhip64-5", "libhsa-runtime64-1"), ("rocminfo", *HEADERS)),
-    Root("rocm-6.4", "6.4.3", "sid", ("libamdhip64-6", "libhsa-runtime64-1"), ("rocminfo", *HEADERS)),
+    Root("rocm-6.4", "6.4.3", "sid", ("libamdhip64-6", "libhsa-runtime64-1", "libhiprtc6"), ("rocminfo", *HEADERS)),
 )
 
 

@@ -1,0 +1,322 @@
+"""The virtual machine: one device, the driver's state, and the processes that use it.
+
+Joins the parts: files open clients here, ioctls are looked up and answered, queues that the driver
+(:mod:`ringscope.stack.kfd`) accepts become rings of the command processor, and a process that dies is cleared away.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from ringscope.stack.kfd import Kfd
+from ringscope.stack.kfd.records import CreateQueue, KfdError, UpdateQueue
+from ringscope.virtual import drm, files, ioctls, remote
+from ringscope.virtual.client import DOORBELL_BYTES, Client, identity
+from ringscope.virtual.events import Wait
+from ringscope.virtual.injection import Faults
+from ringscope.virtual.ioctls import Call, Deferred
+from ringscope.virtual.kernels import Kernels
+from ringscope.virtual.memory import Backing, Store
+from ringscope.virtual.model import Model
+from ringscope.virtual.processor import Processor
+from ringscope.virtual.record import Recorder
+from ringscope.virtual.ring import Ring
+from ringscope.virtual.seccomp import Listener
+
+_SIGNAL_CHECK_NS = 20_000_000
+_SVM_SET, _SVM_GET = 0, 1
+_SVM_PREFERRED, _SVM_PREFETCH, _SVM_ACCESS, _SVM_IN_PLACE, _SVM_NO_ACCESS, _SVM_SET_FLAGS, _SVM_CLEAR, _SVM_GRAIN = range(8)
+_UNDEFINED = 0xFFFFFFFF
+
+
+class Gpu:
+    """Everything behind the two devices."""
+
+    def __init__(
+        self, model: Model, kfd: Kfd, gpu_id: int, listener: Listener, kernels: Kernels, faults: Faults,
+        recorder: Recorder | None, gtt: int,
+    ) -> None:  # fmt: skip
+        self.model = model
+        self.kfd = kfd
+        self.gpu_id = gpu_id
+        self.faults = faults
+        self.record = recorder
+        self.store = Store(model.vram, gtt)
+        self.processor = Processor(kernels, recorder)
+        self.clients: dict[int, Client] = {}
+        self.exported: dict[bytes, Backing] = {}
+        self.unknown: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        self.processes = 0
+        self.queues = 0
+        self._listener = listener
+        self._by_descriptor: dict[str, Client] = {}
+        self._waits: list[Wait] = []
+        self._next_check_ns = 0
+        self._silent: list[int] = []
+        self._gone: Callable[[Client], None] = lambda client: None
+
+    def close(self) -> None:
+        """Give the host everything back."""
+        for client in tuple(self.clients.values()):
+            self.bury(client)
+        for fd in self._silent:
+            os.close(fd)
+        self.store.close()
+
+    # Processes
+
+    def open_kfd(self, tid: int) -> int:
+        """``/dev/kfd`` was opened: the descriptor of the process's client, made at the first time."""
+        pid = remote.process_of(tid)
+        client = self.clients.get(pid)
+        if client and client.identity != identity(pid):
+            # The process id lives on with another program: the old address space and its queues are gone.
+            self.bury(client)
+            client = None
+        if client is None:
+            self.processes += 1
+            client = Client.open(pid, self.processes, self.store)
+            self.kfd.open(pid)
+            self.clients[pid] = client
+            self._by_descriptor[f"/memfd:ringscope-kfd-{client.number} (deleted)"] = client
+            if self.record:
+                self.record.opened(client)
+        return client.fd
+
+    def bury(self, client: Client) -> None:
+        """A process has gone: its queues, buffers and handles go with it."""
+        del self.clients[client.pid]
+        self._by_descriptor = {name: other for name, other in self._by_descriptor.items() if other is not client}
+        self._waits = [wait for wait in self._waits if not wait.done and wait.events[:1] and wait in wait.events[0].waits]
+        for ring in client.rings.values():
+            self.processor.remove(ring)
+        for key in client.exported:
+            self.exported.pop(key, None)
+        self.processor.kernels.forget(client)
+        self.kfd.exit(client.pid)
+        client.close()
+        if self.record:
+            self.record.died(client)
+
+    def is_render(self, tid: int, fd: int) -> bool:
+        """Whether the descriptor is the opened render node."""
+        return files.is_render(remote.descriptor(tid, fd))
+
+    # Calls
+
+    def ioctl(self, call: Call, fd: int, request: int) -> bool:
+        """Answer an ioctl; False when the descriptor is none of ours."""
+        name = remote.descriptor(call.tid, fd)
+        if files.is_render(name):
+            self._drm(call, request)
+            return True
+        if not files.is_kfd(name):
+            return False
+        client = self._by_descriptor.get(name)
+        if client is None or not os.path.exists(f"/proc/{client.pid}/task/{call.tid}"):  # noqa: PTH110
+            # Inherited over fork (or left by one that has gone): the driver serves only the process that opened.
+            self.reply(call, errno.EBADF)
+            return True
+        number = request & 0xFF
+        handler = ioctls.HANDLERS.get(number)
+        if handler is None:
+            self._report(f"ioctl {request:#010x} of /dev/kfd")
+            self.reply(call, errno.ENOTTY)
+            return True
+        self._answer(client, call, request, handler)
+        return True
+
+    def _answer(self, client: Client, call: Call, request: int, handler: ioctls.Handler) -> None:
+        size = request >> 16 & 0x3FFF
+        error = 0
+        why = ""
+        before = b""
+        self.calls[handler.__name__] += 1
+        try:
+            before = remote.read(call.tid, call.where, size) if size else b""
+            arguments = bytearray(before)
+            if size < ioctls.SIZES.get(request & 0xFF, 0):
+                arguments.extend(bytes(ioctls.SIZES[request & 0xFF] - size))
+            try:
+                handler(self, client, arguments, call)
+            except Deferred:
+                if self.record:
+                    self.record.ioctl(client, request, before, arguments, 0, "")
+                return
+            except KfdError as refused:
+                error, why = refused.errno, refused.why
+            except OSError as refused:
+                error, why = refused.errno or errno.EFAULT, refused.strerror or ""
+            except struct.error:
+                error, why = errno.EINVAL, "the argument is too short"
+            if request >> 31 and arguments != before:
+                # As the driver does: results go out even when the call failed.
+                remote.write(call.tid, call.where, arguments[:size])
+        except OSError as fault:
+            error, why = fault.errno or errno.EFAULT, "the argument cannot be reached"
+            arguments = bytearray(before)
+        if self.record:
+            self.record.ioctl(client, request, before, arguments, error, why)
+        self.reply(call, error)
+
+    def _drm(self, call: Call, request: int) -> None:
+        number, size = request & 0xFF, request >> 16 & 0x3FFF
+        error = 0
+        try:
+            arguments = bytearray(remote.read(call.tid, call.where, size))
+            if number == drm.VERSION:
+                drm.version(call.tid, arguments)
+                remote.write(call.tid, call.where, arguments)
+            elif number == drm.AMDGPU_INFO:
+                drm.info(call.tid, arguments, self.model, self._report)
+            else:
+                self._report(f"ioctl {request:#010x} of the render node")
+                error = errno.EINVAL
+        except OSError as refused:
+            error = refused.errno or errno.EFAULT
+        self.reply(call, error)
+
+    def _report(self, what: str) -> None:
+        self.unknown[what] += 1
+
+    def reply(self, call: Call, error: int = 0) -> None:
+        """Answer a call."""
+        self._listener.reply(call.number, error=error)
+
+    # Queues
+
+    def create_queue(self, client: Client, wanted: CreateQueue, arguments: bytearray) -> None:
+        """The driver takes a queue in; it becomes a ring."""
+        created = self.kfd.create_queue(client.pid, wanted)
+        slot = created.doorbell_offset & DOORBELL_BYTES - 1
+        # A file behind /dev/kfd has no room for the mmap type and gpu_id in the high bits: the offset alone remains.
+        struct.pack_into("<Q", arguments, 24, slot)
+        struct.pack_into("<I", arguments, 52, created.queue_id)
+        ring = Ring(
+            client, created.queue_id, wanted.gpu_id, wanted.type, wanted.ring_base, wanted.ring_bytes,
+            wanted.read_pointer, wanted.write_pointer, slot // 8, wanted.priority, wanted.percentage, wanted.cwsr_base,
+        )  # fmt: skip
+        client.rings[ring.number] = ring
+        self.queues += 1
+        self.processor.add(ring)
+
+    def update_queue(self, client: Client, wanted: UpdateQueue) -> None:
+        """UPDATE_QUEUE, decided by the driver, applied to the ring."""
+        self.kfd.update_queue(client.pid, wanted)
+        ring = client.rings[wanted.queue_id]
+        ring.base, ring.bytes = wanted.ring_base, wanted.ring_bytes
+        ring.priority, ring.percentage = wanted.priority, wanted.percentage
+        ring.locate()
+        self.processor.sort()
+
+    def destroy_queue(self, client: Client, number: int) -> None:
+        """DESTROY_QUEUE."""
+        self.kfd.destroy_queue(client.pid, number)
+        self.processor.remove(client.rings.pop(number))
+
+    def set_cu_mask(self, client: Client, number: int, mask: tuple[int, ...]) -> None:
+        """SET_CU_MASK."""
+        self.kfd.set_cu_mask(client.pid, number, mask)
+
+    def set_gws(self, client: Client, number: int, count: int) -> None:
+        """ALLOC_QUEUE_GWS."""
+        self.kfd.set_gws(client.pid, number, bool(count))
+
+    # Memory
+
+    def export(self, client: Client, backing: Backing) -> bytes:
+        """A handle of 16 bytes for a stretch of memory."""
+        key = os.urandom(16)
+        self.exported[key] = backing
+        client.exported.append(key)
+        return key
+
+    def svm(self, client: Client, start: int, size: int, operation: int, arguments: bytearray, count: int) -> None:
+        """SVM attributes: access makes the range the GPU's; the rest is remembered by nobody, and read as default."""
+        pairs = [struct.unpack_from("<2I", arguments, 24 + 8 * i) for i in range(count)]
+        if operation == _SVM_SET:
+            for kind, value in pairs:
+                if kind > _SVM_GRAIN or (kind in (_SVM_ACCESS, _SVM_IN_PLACE) and value != self.gpu_id):
+                    raise OSError(errno.EINVAL, f"SVM attribute {kind} = {value:#x}")
+            client.space.share(start, size)
+        elif operation == _SVM_GET:
+            default = {
+                _SVM_PREFERRED: _UNDEFINED, _SVM_PREFETCH: _UNDEFINED, _SVM_SET_FLAGS: 3, _SVM_CLEAR: 0xFFFFFFFC,
+                _SVM_GRAIN: 9,
+            }  # fmt: skip
+            for index, (kind, value) in enumerate(pairs):
+                if kind == _SVM_ACCESS:
+                    open_to_gpu = client.space.shared(start) >= size
+                    struct.pack_into("<2I", arguments, 24 + 8 * index, kind if open_to_gpu else _SVM_NO_ACCESS, value)
+                elif kind in default:
+                    struct.pack_into("<I", arguments, 28 + 8 * index, default[kind])
+        else:
+            raise OSError(errno.EINVAL, f"SVM operation {operation}")
+
+    def silent_descriptor(self, call: Call) -> int:
+        """A descriptor that will never have anything to read."""
+        raise OSError(errno.ENODEV, "a virtual device has no SMI events")
+
+    # Time
+
+    def wait(self, wait: Wait) -> None:
+        """Keep a wait that nothing has settled."""
+        self._waits.append(wait)
+
+    def tick(self, now_ns: int) -> float:
+        """Expire waits and notice signals to waiting threads; returns seconds until it is needed again."""
+        if not self._waits:
+            return 3600.0
+        check = now_ns >= self._next_check_ns
+        if check:
+            self._next_check_ns = now_ns + _SIGNAL_CHECK_NS
+        nearest = self._next_check_ns
+        left = []
+        for wait in self._waits:
+            if wait.done:
+                continue
+            if wait.deadline_ns is not None and now_ns >= wait.deadline_ns:
+                wait.finish(1)
+            elif check and not self._listener.waiting(wait.call):
+                wait.done = True
+            elif check and remote.signal_pending(wait.tid):
+                wait.finish(1, errno.EINTR)
+            else:
+                left.append(wait)
+                if wait.deadline_ns is not None:
+                    nearest = min(nearest, wait.deadline_ns)
+        self._waits = left
+        return max(0.0, (nearest - time.monotonic_ns()) / 1e9)
+
+    def summary(self) -> list[str]:
+        """What the run amounted to, in lines for stderr."""
+        kernels = self.processor.kernels
+        calls = sum(self.calls.values())
+        lines = [
+            f"virtual {self.model.marketing} · {_count(self.processes, 'process', 'processes')} · "
+            f"{_count(calls, 'ioctl')} made {_count(self.queues, 'queue')} · "
+            f"{_count(self.processor.refused, 'queue')} stopped by a fault · "
+            f"{_count(sum(self.unknown.values()), 'unknown ioctl')}"
+        ]
+        lines += [f"not known here, answered with an error: {what} ({n}x)" for what, n in self.unknown.items()]
+        if skipped := sum(kernels.skipped.values()):
+            lines.append(
+                f"{_count(skipped, 'kernel')} ran without computing (--kernels time); results in GPU memory are not real"
+            )
+        return lines
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def complain(line: str) -> None:
+    """A line for the user, beside the program's own output."""
+    print(f"ringscope: {line}", file=sys.stderr)

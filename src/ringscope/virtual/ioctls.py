@@ -1,0 +1,416 @@
+"""The ioctls of ``/dev/kfd``: each with the driver's own checks, answered with the driver's errnos.
+
+Queues are :mod:`ringscope.stack.kfd`'s business: its ``Kfd`` decides, and what it decides is carried out on the rings
+here. Memory, events and waits are decided here. Argument layouts: facts §3.1 (kfd_ioctl.h, interface 1.17).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, KfdError, UpdateQueue
+from ringscope.virtual import events, remote, signals
+from ringscope.virtual.client import DOORBELL_BYTES, MMIO_OFFSET, Client
+from ringscope.virtual.memory import KINDS, PAGE, Flags, page_align
+from ringscope.virtual.ring import Ring
+
+if TYPE_CHECKING:
+    from ringscope.virtual.gpu import Gpu
+
+VERSION = (1, 14)
+"""Interface announced: from 1.13 on runtimes enable debugging support, 1.14 brings event ages."""
+_LDS_BASE, _SCRATCH_BASE, _SVM_BASE, _APERTURE = 1 << 48, 2 << 48, 0x1000000, 0xFFFFFFFF
+"""Apertures of SOC15 parts (amdkfd kfd_flat_memory.c)."""
+_ARGUMENT_LIMIT = 1 << 14
+
+
+class Call(NamedTuple):
+    """One ioctl in flight: the kernel's number for it, the thread, and where its arguments lie."""
+
+    number: int
+    tid: int
+    where: int
+
+
+class Deferred(Exception):
+    """The call is answered later."""
+
+
+def _refuse(code: int, why: str) -> OSError:
+    return OSError(code, why)
+
+
+def _gpu(gpu: Gpu, gpu_id: int) -> None:
+    if gpu_id != gpu.gpu_id:
+        raise _refuse(errno.EINVAL, f"no GPU {gpu_id:#x}")
+
+
+def get_version(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """Interface version."""
+    struct.pack_into("<2I", a, 0, *VERSION)
+
+
+def create_queue(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """CREATE_QUEUE: the driver decides; then the ring is in business."""
+    (ring, write, read, _, size, gpu_id, kind, percentage, priority, _, eop, eop_bytes, cwsr, cwsr_bytes, ctl,
+     engine) = struct.unpack_from("<4Q6I3Q3I", a)  # fmt: skip
+    gpu.faults.before_create()
+    if kind not in IoctlQueueType.__members__.values():
+        raise _refuse(errno.EINVAL, f"queue type {kind}")
+    wanted = CreateQueue(
+        gpu_id, IoctlQueueType(kind), ring, size, read, write, percentage, priority, eop, eop_bytes, cwsr, cwsr_bytes,
+        ctl, engine,
+    )  # fmt: skip
+    _gpu(gpu, gpu_id)
+    if priority > 15:
+        raise _refuse(errno.EINVAL, f"priority {priority}")
+    _must_be_mapped(client, ring, size, write, read)
+    gpu.create_queue(client, wanted, a)
+
+
+def _must_be_mapped(client: Client, ring: int, size: int, write: int, read: int) -> None:
+    """The driver takes references on the ring and both pointers: all three must be mapped for the GPU."""
+    for what, va in (("ring", ring), ("write pointer", write), ("read pointer", read)):
+        if va and size and not (client.space.find(va) or client.space.shared(va)):
+            raise _refuse(errno.EINVAL, f"the queue's {what} at {va:#x} is not mapped for the GPU")
+
+
+def destroy_queue(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """DESTROY_QUEUE."""
+    gpu.destroy_queue(client, struct.unpack_from("<I", a)[0])
+
+
+def update_queue(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """UPDATE_QUEUE."""
+    ring, number, size, percentage, priority = struct.unpack_from("<Q4I", a)
+    gpu.update_queue(client, UpdateQueue(number, ring, size, percentage, priority))
+
+
+def set_cu_mask(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """SET_CU_MASK: ``bits`` of mask, a multiple of 32, low CUs first."""
+    number, bits, where = struct.unpack_from("<2IQ", a)
+    if not bits or bits % 32:
+        raise _refuse(errno.EINVAL, f"a CU mask of {bits} bits")
+    # The driver reads no more than 1024 bits and drops the rest.
+    words = min(bits, 1024) // 32
+    mask = struct.unpack(f"<{words}I", remote.read(client.pid, where, 4 * words))
+    gpu.set_cu_mask(client, number, mask)
+
+
+def set_memory_policy(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """SET_MEMORY_POLICY: checked, and without effect on SOC15 parts."""
+    _, _, gpu_id, default, alternate = struct.unpack_from("<2Q3I", a)
+    if default > 1 or alternate > 1:
+        raise _refuse(errno.EINVAL, "no such cache policy")
+    _gpu(gpu, gpu_id)
+
+
+def get_clock_counters(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """GPU counter, raw monotonic and boot time, and the host clock's frequency."""
+    struct.pack_into(
+        "<4Q", a, 0, signals.gpu_clock(), time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW),
+        time.clock_gettime_ns(time.CLOCK_BOOTTIME), 1_000_000_000,
+    )  # fmt: skip
+
+
+def get_process_apertures_new(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """Apertures of each GPU; without an array, how many there are."""
+    where, room = struct.unpack_from("<QI", a)
+    if room:
+        if not where:
+            raise _refuse(errno.EINVAL, "no array")
+        row = struct.pack(
+            "<6Q2I", _LDS_BASE, _LDS_BASE | _APERTURE, _SCRATCH_BASE, _SCRATCH_BASE | _APERTURE, _SVM_BASE,
+            (1 << 47) - 1, gpu.gpu_id, 0,
+        )  # fmt: skip
+        remote.write(client.pid, where, row)
+    struct.pack_into("<I", a, 8, 1)
+
+
+def acquire_vm(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """ACQUIRE_VM: the process's address space on this GPU is that of a render node descriptor."""
+    drm_fd, gpu_id = struct.unpack_from("<2I", a)
+    _gpu(gpu, gpu_id)
+    if not gpu.is_render(call.tid, drm_fd):
+        raise _refuse(errno.EINVAL, "no render node")
+    client.bound = True
+
+
+def alloc_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """ALLOC_MEMORY_OF_GPU."""
+    va, size, _, offset, gpu_id, flags = struct.unpack_from("<4Q2I", a)
+    _gpu(gpu, gpu_id)
+    kind = Flags(flags & KINDS)
+    if not size:
+        raise _refuse(errno.EINVAL, "no bytes asked for")
+    if kind & Flags.DOORBELL and size != DOORBELL_BYTES:
+        raise _refuse(errno.EINVAL, f"doorbells of {size} bytes")
+    if kind & Flags.MMIO_REMAP and size != PAGE:
+        raise _refuse(errno.EINVAL, f"remapped registers of {size} bytes")
+    if kind not in (*Flags, Flags.VRAM | Flags.GTT):
+        raise _refuse(errno.EINVAL, f"allocation flags {flags:#x}")
+    backing = None
+    if kind & (Flags.VRAM | Flags.GTT):
+        gpu.faults.before_alloc(size)
+        backing = gpu.store.allocate(Flags.VRAM if kind & Flags.VRAM else Flags.GTT, size)
+        offset = backing.offset
+    try:
+        buffer = client.add_buffer(gpu_id, va, page_align(size), flags)
+    except OSError:
+        if backing:
+            gpu.store.release(backing)
+        raise
+    if backing:
+        client.attach(buffer, backing)
+    elif kind is Flags.USERPTR:
+        buffer.host = offset
+    else:
+        offset = 0 if kind is Flags.DOORBELL else MMIO_OFFSET
+    struct.pack_into("<2Q", a, 16, buffer.handle, offset)
+
+
+def free_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """FREE_MEMORY_OF_GPU."""
+    buffer = client.buffers.get(struct.unpack_from("<Q", a)[0])
+    if not buffer:
+        raise _refuse(errno.EINVAL, "no such buffer")
+    if buffer.handle == client.event_page:
+        raise _refuse(errno.EPERM, "the event page is freed with the process")
+    gpu.processor.kernels.forget(client)
+    client.remove_buffer(buffer)
+
+
+def map_memory(gpu: Gpu, client: Client, a: bytearray, call: Call, mapped: bool = True) -> None:
+    """MAP_MEMORY_TO_GPU."""
+    handle, where, count, done = struct.unpack_from("<2Q2I", a)
+    if not count or done > count:
+        raise _refuse(errno.EINVAL, f"{count} devices, {done} done")
+    for gpu_id in struct.unpack(f"<{count}I", remote.read(client.pid, where, 4 * count)):
+        _gpu(gpu, gpu_id)
+    buffer = client.buffers.get(handle)
+    if not buffer:
+        raise _refuse(errno.EINVAL, "no such buffer")
+    buffer.mapped = mapped
+    struct.pack_into("<I", a, 20, count)
+
+
+def unmap_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """UNMAP_MEMORY_FROM_GPU."""
+    map_memory(gpu, client, a, call, mapped=False)
+
+
+def create_event(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """CREATE_EVENT; the first one of a process with a discrete GPU names its event page."""
+    page, _, kind, auto_reset, _, _, _ = struct.unpack_from("<Q6I", a)
+    if page and not client.event_page:
+        if page not in client.buffers:
+            raise _refuse(errno.EINVAL, "the event page is no buffer of the process")
+        client.event_page = page
+    event = client.events.create(kind, bool(auto_reset))
+    trigger = event.number if kind == events.SIGNAL else 0
+    struct.pack_into("<2I", a, 8, trigger, kind)
+    struct.pack_into("<2I", a, 24, event.number, trigger)
+
+
+def destroy_event(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """DESTROY_EVENT."""
+    client.events.destroy(struct.unpack_from("<I", a)[0])
+
+
+def set_event(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """SET_EVENT: signal by the CPU, for signal events only."""
+    event = client.events.get(struct.unpack_from("<I", a)[0])
+    if event.type != events.SIGNAL:
+        raise _refuse(errno.EINVAL, "only signal events can be set")
+    client.events.set(event)
+
+
+def reset_event(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """RESET_EVENT."""
+    client.events.reset(struct.unpack_from("<I", a)[0])
+
+
+def wait_events(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """WAIT_EVENTS: answered now when it can be, else when an event, the time or a signal comes."""
+    where, count, everything, timeout, _ = struct.unpack_from("<Q4I", a)
+    if count > events.SLOTS:
+        raise _refuse(errno.EINVAL, f"a wait for {count} events")
+    records = remote.read(client.pid, where, events.RECORD * count) if count else b""
+    pairs = events.ids_and_ages(records)
+    arguments = bytes(a)
+
+    def answer(wait: events.Wait, result: int, error: int) -> None:
+        out = bytearray(arguments)
+        struct.pack_into("<I", out, 20, result)
+        if error == errno.EINTR and wait.deadline_ns is not None:
+            # As the driver does, so that a restarted wait goes on with what is left.
+            left = max(0, wait.deadline_ns - time.monotonic_ns()) // 1_000_000
+            struct.pack_into("<I", out, 16, left)
+        try:
+            if result == events.COMPLETE and not error:
+                remote.write(client.pid, where, wait.results(records))
+            remote.write(client.pid, call.where, out)
+        except OSError:
+            error = error or errno.EFAULT
+        gpu.reply(call, error)
+
+    try:
+        waited = [client.events.get(number) for number, _ in pairs]
+    except OSError:
+        struct.pack_into("<I", a, 20, events.FAIL)
+        raise
+    deadline = None
+    if timeout != events.FOREVER:
+        deadline = time.monotonic_ns() + timeout * 1_000_000 if timeout else 0
+    wait = events.Wait(
+        call.tid, call.number, waited, [age != 0 for _, age in pairs], bool(everything), deadline, answer
+    )
+    if not client.events.wait(wait, [age for _, age in pairs]):
+        gpu.wait(wait)
+    raise Deferred
+
+
+def get_tile_config(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """GET_TILE_CONFIG: no tile modes (gfx9), the address configuration of the part."""
+    struct.pack_into("<2I", a, 16, 0, 0)
+    _gpu(gpu, struct.unpack_from("<I", a, 24)[0])
+    struct.pack_into("<3I", a, 28, gpu.model.gb_addr_config, 0, 0)
+
+
+def accept(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """Scratch and trap handler addresses: state that only waves read, and no wave runs here."""
+
+
+def get_queue_wave_state(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """GET_QUEUE_WAVE_STATE: of a queue that is not running; no wave was ever saved here."""
+    where, _, _, number, _ = struct.unpack_from("<Q4I", a)
+    ring = client.rings.get(number)
+    if ring is None:
+        raise _refuse(errno.EINVAL, "no such queue")
+    if ring.runnable:
+        raise _refuse(errno.EINVAL, "the queue is active")
+    remote.write(client.pid, where, b"")
+    struct.pack_into("<2I", a, 8, 0, 0)
+
+
+def svm(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """SVM: attributes of a range of the program's own memory."""
+    start, size, operation, count = struct.unpack_from("<2Q2I", a)
+    if not start or not size or (start | size) & (PAGE - 1):
+        raise _refuse(errno.EINVAL, "an SVM range must be whole pages")
+    if len(a) < 24 + 8 * count:
+        raise _refuse(errno.EINVAL, f"{count} attributes do not fit the argument")
+    gpu.svm(client, start, size, operation, a, count)
+
+
+def set_xnack_mode(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """SET_XNACK_MODE: negative asks."""
+    (mode,) = struct.unpack_from("<i", a)
+    if mode < 0:
+        struct.pack_into("<i", a, 0, int(client.xnack))
+        return
+    if client.rings:
+        raise _refuse(errno.EBUSY, "the process has queues")
+    if mode and not gpu.model.xnack:
+        raise _refuse(errno.EPERM, "the device has no XNACK per process")
+    client.xnack = client.space.xnack = bool(mode)
+
+
+def available_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """AVAILABLE_MEMORY: VRAM that is left."""
+    _gpu(gpu, struct.unpack_from("<I", a, 8)[0])
+    struct.pack_into("<Q", a, 0, gpu.store.limit[Flags.VRAM] - gpu.store.used[Flags.VRAM])
+
+
+def runtime_enable(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """RUNTIME_ENABLE: mode bit 0 on or off; bit 1 asks for TTMP set-up."""
+    _, mode, _ = struct.unpack_from("<Q2I", a)
+    if mode & 1:
+        if client.runtime:
+            raise _refuse(errno.EBUSY, "already enabled")
+        client.runtime = True
+    else:
+        client.runtime = False
+
+
+def ipc_export(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """IPC_EXPORT_HANDLE (amdgpu-dkms): 16 bytes that another process can import."""
+    handle, _ = struct.unpack_from("<2Q", a)
+    buffer = client.buffers.get(handle)
+    if not buffer or not buffer.backing:
+        raise _refuse(errno.EINVAL, "no such buffer")
+    a[8:24] = gpu.export(client, buffer.backing)
+
+
+def ipc_import(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """IPC_IMPORT_HANDLE (amdgpu-dkms): the same memory at an address of this process."""
+    va = struct.unpack_from("<3Q", a)[1]
+    backing = gpu.exported.get(bytes(a[24:40]))
+    if backing is None or not backing.refs:
+        raise _refuse(errno.EINVAL, "no such handle")
+    buffer = client.add_buffer(gpu.gpu_id, va, backing.bytes, int(backing.kind))
+    client.attach(buffer, backing)
+    struct.pack_into("<3Q", a, 0, buffer.handle, va, backing.offset)
+
+
+def smi_events(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """SMI_EVENTS: a descriptor of the device's events, of which a virtual device has none."""
+    _gpu(gpu, struct.unpack_from("<I", a)[0])
+    struct.pack_into("<I", a, 4, gpu.silent_descriptor(call))
+
+
+def alloc_queue_gws(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """ALLOC_QUEUE_GWS: global wave sync for one queue of the process."""
+    number, count = struct.unpack_from("<2I", a)
+    gpu.set_gws(client, number, count)
+    struct.pack_into("<I", a, 8, 0)
+
+
+def debugger(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """DBG_TRAP and its forerunners: nobody can debug waves that do not run."""
+    raise _refuse(errno.EPERM, "the virtual GPU has no debugger")
+
+
+Handler = Callable[["Gpu", Client, bytearray, Call], None]
+HANDLERS: dict[int, Handler] = {
+    0x01: get_version,
+    0x02: create_queue,
+    0x03: destroy_queue,
+    0x04: set_memory_policy,
+    0x05: get_clock_counters,
+    0x07: update_queue,
+    0x08: create_event,
+    0x09: destroy_event,
+    0x0A: set_event,
+    0x0B: reset_event,
+    0x0C: wait_events,
+    0x11: accept,
+    0x12: get_tile_config,
+    0x13: accept,
+    0x14: get_process_apertures_new,
+    0x15: acquire_vm,
+    0x16: alloc_memory,
+    0x17: free_memory,
+    0x18: map_memory,
+    0x19: unmap_memory,
+    0x1A: set_cu_mask,
+    0x1B: get_queue_wave_state,
+    0x1E: alloc_queue_gws,
+    0x1F: smi_events,
+    0x20: svm,
+    0x21: set_xnack_mode,
+    0x23: available_memory,
+    0x25: runtime_enable,
+    0x26: debugger,
+    0x80: ipc_import,
+    0x81: ipc_export,
+    0x82: debugger,
+}
+"""By the ioctl's number; the rest is answered ENOTTY and reported."""
+SIZES = {0x02: 96, 0x08: 32}
+"""Arguments that older runtimes pass shorter: missing bytes are zero."""

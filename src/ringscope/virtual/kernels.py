@@ -1,0 +1,177 @@
+"""What becomes of a kernel dispatch: the runtimes' own copy and fill kernels are carried out, others are not computed.
+
+No instruction is executed here. A runtime's blit kernel is known by its name in the loaded code object (HIP) or by the
+shape of its arguments (ROCr), and its effect on memory is produced directly; without that, uploads of code and small
+copies would silently leave zeros. Any other kernel is refused by default (the queue gets an error that names it), or
+takes its modelled time and leaves memory alone.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from ringscope.virtual import aql
+from ringscope.virtual.codeobject import Kernel, kernel_at
+from ringscope.virtual.faults import ERROR_CODE, ERROR_DIMENSIONS, Fault, Stall
+
+if TYPE_CHECKING:
+    from ringscope.virtual.client import Client
+    from ringscope.virtual.memory import AddressSpace
+    from ringscope.virtual.processor import Processor
+    from ringscope.virtual.ring import Ring
+
+
+class Policy(Enum):
+    """What is done with a program's own kernels; the value is the word of ``--kernels``."""
+
+    REFUSE = "refuse"
+    TIME = "time"
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """A KERNEL_DISPATCH packet: sizes in work-items, addresses on the GPU."""
+
+    dimensions: int
+    workgroup: tuple[int, int, int]
+    grid: tuple[int, int, int]
+    private_bytes: int
+    group_bytes: int
+    kernel: int
+    arguments: int
+
+    @classmethod
+    def read(cls, packet: bytes) -> Dispatch:
+        """From the packet's 64 bytes."""
+        setup, x, y, z, _, gx, gy, gz, private, group, kernel, arguments = struct.unpack_from("<5H5I2Q", packet, 2)
+        return cls(setup & 3, (x, y, z), (gx, gy, gz), private, group, kernel, arguments)
+
+    @property
+    def workgroups(self) -> int:
+        """Workgroups in the grid."""
+        count = 1
+        for size, group in zip(self.grid, self.workgroup, strict=True):
+            count *= -(-size // group)
+        return count
+
+
+class Kernels:
+    """Kernels seen so far, by process and descriptor, and how often each ran without computing."""
+
+    def __init__(self, policy: Policy, cus: int) -> None:
+        self.policy = policy
+        self.cus = cus
+        self.skipped: Counter[str] = Counter()
+        self.carried_out = 0
+        self._known: dict[tuple[int, int], Kernel] = {}
+
+    def forget(self, client: Client) -> None:
+        """Memory of a process changed hands: what lies at an address may be another kernel."""
+        self._known = {key: kernel for key, kernel in self._known.items() if key[0] != client.number}
+
+    def dispatch(self, cp: Processor, ring: Ring, packet: bytes) -> None:
+        """Carry out, time or refuse one dispatch."""
+        job = Dispatch.read(packet)
+        if not 1 <= job.dimensions <= 3 or 0 in job.workgroup or 0 in job.grid:
+            raise Fault(ERROR_DIMENSIONS, f"packet {ring.index}: dispatch of {job.grid} work-items in {job.workgroup}")
+        key = (ring.client.number, job.kernel)
+        kernel = self._known.get(key)
+        if kernel is None:
+            kernel = self._known[key] = kernel_at(ring.client.space, job.kernel)
+        how = "carried-out"
+        if not self._blit(ring, kernel, job):
+            if self.policy is Policy.REFUSE:
+                raise Fault(
+                    ERROR_CODE,
+                    f"kernel {kernel.name} cannot be computed here; --kernels time lets kernels take their modelled "
+                    f"time and leaves results undefined",
+                )
+            how = "timed"
+            self.skipped[kernel.name] += 1
+            aql.wait_until(ring, self.duration_ns(job))
+        else:
+            self.carried_out += 1
+        if cp.record:
+            cp.record.dispatch(ring, kernel.name, how, job)
+
+    def duration_ns(self, job: Dispatch) -> int:
+        """Modelled time of a kernel: rounds of workgroups over the CUs, 5 us each, and 2 us to launch."""
+        return 2_000 + 5_000 * -(-job.workgroups // (2 * self.cus))
+
+    def _blit(self, ring: Ring, kernel: Kernel, job: Dispatch) -> bool:
+        """Produce the effect of a runtime's own kernel; False when it is none."""
+        if kernel.bare:
+            return _rocr_blit(ring, job)
+        effect = _HIP.get(kernel.name)
+        if effect is None:
+            return False
+        raw = ring.client.space.read(job.arguments, kernel.kernarg_bytes)
+        return effect(
+            ring.client.space,
+            {
+                name: int.from_bytes(raw[at : at + size], "little") if size <= 8 else raw[at : at + size]
+                for name, (at, size) in kernel.arguments.items()
+            },
+        )
+
+
+def _copy_buffer(space: AddressSpace, args: Mapping[str, Any]) -> bool:
+    """HIP's copyBuffer: bytes (6.4), or one dword a work-item and a last one for the rest (5.2, 5.7)."""
+    if "aligned_size" in args:
+        space.copy(args["dst"], args["src"], args["size"])
+        return True
+    if {"srcI", "dstI", "remain"} <= args.keys():
+        size = 4 * (args["size"] - 1) + args["remain"]
+        space.copy(args["dstI"] + args["dstOrigin"], args["srcI"] + args["srcOrigin"], size)
+        return True
+    return False
+
+
+def _fill_buffer(space: AddressSpace, args: Mapping[str, Any]) -> bool:
+    """HIP's fillBufferAligned: up to an end (6.4), or a number of elements of the one unit that is given."""
+    if "end_ptr" in args:
+        pattern = space.read(args["pattern"], args["pattern_size"] * args["alignment"])
+        space.fill(args["buf"], pattern, args["end_ptr"] - args["buf"])
+        return True
+    for unit, name in ((8, "bufULong"), (4, "bufUInt"), (2, "bufUShort"), (1, "bufUChar")):
+        if args.get(name):
+            step = unit * args["patternSize"]
+            pattern = space.read(args["pattern"], step)
+            space.fill(args[name] + unit * args["offset"], pattern, step * args["size"])
+            return True
+    return False
+
+
+_HIP: dict[str, Callable[[AddressSpace, Mapping[str, Any]], bool]] = {
+    "__amd_rocclr_copyBuffer": _copy_buffer,
+    "__amd_rocclr_fillBufferAligned": _fill_buffer,
+}
+"""HIP's own kernels by name, as seen in 5.2.3, 5.7.1 and 6.4.3 (CLR blit kernels); arguments by their names."""
+
+
+def _rocr_blit(ring: Ring, job: Dispatch) -> bool:
+    """ROCr's CopyAligned, CopyMisaligned and Fill, told apart by their arguments (ROCR amd_blit_kernel.h).
+
+    A copy names the start of each of its phases on both sides, then both ends, then how many work-items it has: with
+    the same distance everywhere, rising addresses and the packet's own grid, nothing else looks like it.
+    """
+    space = ring.client.space
+    items = job.grid[0]
+    for phases in (4, 2):
+        size = 16 * (phases + 1) + 4
+        words = struct.unpack(f"<{2 * (phases + 1)}QI", space.read(job.arguments, size))
+        sources, targets = words[:-1:2], words[1:-1:2]
+        distances = {target - source for source, target in zip(sources, targets, strict=True)}
+        if words[-1] == items and len(distances) == 1 and list(sources) == sorted(sources):
+            space.copy(targets[0], sources[0], sources[-1] - sources[0])
+            return True
+    start, middle, end, value, count = struct.unpack("<3Q2I", space.read(job.arguments, 32))
+    if count == items and start <= middle <= end and not (end - start) % 4:
+        space.fill(start, value.to_bytes(4, "little"), end - start)
+        return True
+    return False

@@ -1,0 +1,7 @@
+"""Recording."""
+
+from __future__ import annotations
+
+
+class Recorder:
+    """Later."""

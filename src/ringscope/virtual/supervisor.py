@@ -1,0 +1,164 @@
+"""Starts a program under the virtual GPU and serves it until the last of its processes has gone.
+
+One thread and one loop: calls from the kernel, deaths of clients, doorbells, deadlines. It polls while there is work
+and falls back to sleeping a millisecond at a time when queues are idle, and to sleeping for good when there are none.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from ringscope.errors import InputError
+from ringscope.virtual import remote, seccomp
+from ringscope.virtual.client import Client
+from ringscope.virtual.files import Files, Tree
+from ringscope.virtual.gpu import Gpu
+from ringscope.virtual.ioctls import Call
+
+_SPIN_NS = 2_000_000
+"""How long doorbells are polled without sleeping after the last work."""
+_NAP_MS = 1
+ENVIRONMENT = {"HSA_USERPTR_FOR_PAGED_MEM": "0"}
+"""Set for the program unless it is set: runtime memory comes from the device's file, which both sides see."""
+
+
+def launch(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, int]:
+    """Start a program under the filter; returns its process id and the listener.
+
+    Raises:
+        InputError: no such program, or the host forbids what this needs.
+    """
+    program = command[0] if "/" in command[0] else shutil.which(command[0], path=environment.get("PATH"))
+    if not program or not os.access(program, os.X_OK):
+        raise InputError("no such program", command[0], "give the path of an executable")
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        _become(program, command, {**ENVIRONMENT, **environment}, theirs)
+    theirs.close()
+    message, control, _, _ = ours.recvmsg(1000, socket.CMSG_SPACE(4))
+    if not control:
+        os.waitpid(pid, 0)
+        raise InputError(message.decode(errors="replace") or "the program could not be started")
+    return pid, array.array("i", control[0][2])[0]
+
+
+def _become(program: str, command: Sequence[str], environment: Mapping[str, str], pipe: socket.socket) -> None:
+    """In the child: install the filter, hand the listener over, turn into the program."""
+    try:
+        listener = seccomp.install()
+        pipe.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))])
+        os.close(listener)
+        pipe.close()
+        for number in (signal.SIGINT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        os.execve(program, command, environment)
+    except InputError as error:
+        pipe.send(str(error).encode())
+    except OSError as error:
+        os.write(2, f"ringscope: {program}: {error.strerror}\n".encode())
+    os._exit(127)
+
+
+def check_access(pid: int) -> None:
+    """Whether this process may look into the program's memory; InputError saying what to allow when not."""
+    here = remote.probe()
+    try:
+        remote.read(pid, here, 1)
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.ENOSYS):
+            raise InputError(
+                f"the host forbids process_vm_readv on a child ({error.strerror})",
+                todo="allow it: kernel.yama.ptrace_scope 0 or 1, or the capability SYS_PTRACE in a container",
+            ) from error
+
+
+class Supervisor:
+    """The loop."""
+
+    def __init__(self, pid: int, listener: seccomp.Listener, gpu: Gpu, tree: Tree) -> None:
+        self.pid = pid
+        self._listener = listener
+        self._gpu = gpu
+        self._files = Files(tree, listener, self._open_kfd, lambda: gpu.store.fd)
+        self._poll = select.poll()
+        self._poll.register(listener.fd, select.POLLIN)
+        self._watched: dict[int, Client] = {}
+        self._interrupts: list[Callable[[], None]] = []
+
+    def _open_kfd(self, tid: int) -> int:
+        fd = self._gpu.open_kfd(tid)
+        self._watch()
+        return fd
+
+    def _watch(self) -> None:
+        """Keep the poll set equal to the clients that live."""
+        alive = {client.pidfd: client for client in self._gpu.clients.values()}
+        for fd in self._watched.keys() - alive.keys():
+            self._poll.unregister(fd)
+        for fd in alive.keys() - self._watched.keys():
+            self._poll.register(fd, select.POLLIN)
+        self._watched = alive
+
+    def run(self) -> int:
+        """Serve until nobody is left under the filter; returns the program's exit code (128 + n for signal n)."""
+        listener, gpu = self._listener.fd, self._gpu
+        turn, rings = gpu.processor.turn, gpu.processor.rings
+        poll = self._poll.poll
+        last_work = time.monotonic_ns()
+        due = 0
+        while True:
+            now = time.monotonic_ns()
+            if rings and now - last_work < _SPIN_NS:
+                wait: float = 0
+            elif now >= due:
+                wait = gpu.tick(now) * 1000
+                due = now + int(wait * 1_000_000)
+                wait = min(wait, _NAP_MS) if rings else wait
+            else:
+                wait = _NAP_MS if rings else (due - now) / 1_000_000
+            for fd, what in poll(wait):
+                last_work = now
+                if fd != listener:
+                    gpu.bury(self._watched[fd])
+                    self._watch()
+                elif what & select.POLLIN:
+                    due = 0
+                    self._serve()
+                else:
+                    return self._exit_code()
+            if rings and turn():
+                last_work = time.monotonic_ns()
+                due = 0
+
+    def _serve(self) -> None:
+        notification = self._listener.receive()
+        if notification is None:
+            return
+        number, tid, nr, fd, request, where, *_ = notification
+        try:
+            if nr != seccomp.IOCTL:
+                self._files.handle(notification)
+            elif not self._gpu.ioctl(Call(number, tid, where), fd & 0xFFFFFFFF, request & 0xFFFFFFFF):
+                self._listener.proceed(number)
+        except OSError as error:
+            self._listener.reply(number, error=error.errno or errno.EFAULT)
+
+    def _exit_code(self) -> int:
+        _, status = os.waitpid(self.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        return code if code >= 0 else 128 - code
+
+
+def say(line: str) -> None:
+    """A line for the user, beside the program's own output."""
+    print(f"ringscope: {line}", file=sys.stderr)
