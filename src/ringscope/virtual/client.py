@@ -35,6 +35,7 @@ class Client:
     buffers: dict[int, Buffer] = field(default_factory=dict)
     rings: dict[int, Ring] = field(default_factory=dict)
     exported: list[bytes] = field(default_factory=list)
+    svm: dict[int, int] = field(default_factory=dict)
     next_buffer: int = 1
     bound: bool = False
     xnack: bool = False

@@ -11,8 +11,6 @@ from ringscope.virtual.model import Model
 
 VERSION, AMDGPU_INFO = 0x00, 0x45
 _ACCEL_WORKING, _HW_IP_INFO, _HW_IP_COUNT, _READ_MMR, _DEV_INFO = 0x00, 0x02, 0x03, 0x15, 0x16
-FAMILY_AI = 141
-"""``AMDGPU_FAMILY_AI`` (amdgpu_drm.h): every gfx9 part; another value makes addrlib assert."""
 STRINGS = (b"amdgpu", b"20150101", b"AMD GPU")
 RELEASE = (3, 57, 0)
 
@@ -33,11 +31,11 @@ def device_info(model: Model, size: int) -> bytes:
     mhz = 1000
     struct.pack_into(
         "<8IQQII", out, 0,
-        model.device_id, 0, model.external_revision, model.revision, FAMILY_AI, model.shader_engines, 1, 100 * mhz,
-        model.clock_mhz * mhz, 1300 * mhz, model.simd_count // 4, 0,
+        model.device_id, 0, model.external_revision, model.revision, model.family,
+        model.part.shader_engines_per_xcc or 1, 1, 100 * mhz, model.clock_mhz * mhz, 1300 * mhz, model.part.cus, 0,
     )  # fmt: skip
     for index in range(16):
-        struct.pack_into("<I", out, 56 + 4 * index, (1 << model.cu_per_simd_array) - 1)
+        struct.pack_into("<I", out, 56 + 4 * index, (1 << model.cus_per_array) - 1)
     struct.pack_into("<4I", out, 120, 0xFFFF, 16, 8, 4)  # render backends, their pipes, contexts, clocks
     struct.pack_into("<QQQ4I2I", out, 136, 0, 0x200000, 1 << 47, 4096, 9, 4096, 0, 6, 8192)
     return bytes(out[:size])

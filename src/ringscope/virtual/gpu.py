@@ -14,19 +14,23 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.records import CreateQueue, KfdError, UpdateQueue
+from ringscope.recording import Clock
+from ringscope.snapshot import Snapshot
+from ringscope.stack.kfd.driver import Kfd
+from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, KfdError, UpdateQueue
+from ringscope.stack.machine import MachineSpec
+from ringscope.stack.text import hqds, kfd_proc, mqds, rls
 from ringscope.virtual import drm, files, ioctls, remote
 from ringscope.virtual.client import DOORBELL_BYTES, Client, identity
 from ringscope.virtual.events import Wait
 from ringscope.virtual.injection import Faults
 from ringscope.virtual.ioctls import Call, Deferred
 from ringscope.virtual.kernels import Kernels
-from ringscope.virtual.memory import Backing, Store
+from ringscope.virtual.memory import PAGE, Backing, Store
 from ringscope.virtual.model import Model
 from ringscope.virtual.processor import Processor
 from ringscope.virtual.record import Recorder
-from ringscope.virtual.ring import Ring
+from ringscope.virtual.ring import AQL_PACKET, Ring
 from ringscope.virtual.seccomp import Listener
 
 _SIGNAL_CHECK_NS = 20_000_000
@@ -39,15 +43,15 @@ class Gpu:
     """Everything behind the two devices."""
 
     def __init__(
-        self, model: Model, kfd: Kfd, gpu_id: int, listener: Listener, kernels: Kernels, faults: Faults,
-        recorder: Recorder | None, gtt: int,
+        self, model: Model, machine: MachineSpec, listener: Listener, kernels: Kernels, faults: Faults,
+        recorder: Recorder | None,
     ) -> None:  # fmt: skip
         self.model = model
-        self.kfd = kfd
-        self.gpu_id = gpu_id
+        self.kfd = Kfd(machine, now=time.monotonic_ns, clock=Clock.MONOTONIC, mapping=self._mapping)
+        self.gpu_id = machine.nodes[0].gpu_id
         self.faults = faults
         self.record = recorder
-        self.store = Store(model.vram, gtt)
+        self.store = Store(model.vram, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         self.processor = Processor(kernels, recorder)
         self.clients: dict[int, Client] = {}
         self.exported: dict[bytes, Backing] = {}
@@ -83,7 +87,7 @@ class Gpu:
         if client is None:
             self.processes += 1
             client = Client.open(pid, self.processes, self.store)
-            self.kfd.open(pid)
+            self.kfd.open(pid, client.name)
             self.clients[pid] = client
             self._by_descriptor[f"/memfd:ringscope-kfd-{client.number} (deleted)"] = client
             if self.record:
@@ -100,7 +104,9 @@ class Gpu:
         for key in client.exported:
             self.exported.pop(key, None)
         self.processor.kernels.forget(client)
+        self._report_progress()
         self.kfd.exit(client.pid)
+        self._remap()
         client.close()
         if self.record:
             self.record.died(client)
@@ -194,6 +200,7 @@ class Gpu:
 
     def create_queue(self, client: Client, wanted: CreateQueue, arguments: bytearray) -> None:
         """The driver takes a queue in; it becomes a ring."""
+        self._report_progress()
         created = self.kfd.create_queue(client.pid, wanted)
         slot = created.doorbell_offset & DOORBELL_BYTES - 1
         # A file behind /dev/kfd has no room for the mmap type and gpu_id in the high bits: the offset alone remains.
@@ -206,28 +213,80 @@ class Gpu:
         client.rings[ring.number] = ring
         self.queues += 1
         self.processor.add(ring)
+        self._remap()
 
     def update_queue(self, client: Client, wanted: UpdateQueue) -> None:
         """UPDATE_QUEUE, decided by the driver, applied to the ring."""
+        self._report_progress()
         self.kfd.update_queue(client.pid, wanted)
         ring = client.rings[wanted.queue_id]
         ring.base, ring.bytes = wanted.ring_base, wanted.ring_bytes
         ring.priority, ring.percentage = wanted.priority, wanted.percentage
         ring.locate()
         self.processor.sort()
+        self._remap()
 
     def destroy_queue(self, client: Client, number: int) -> None:
         """DESTROY_QUEUE."""
+        self._report_progress()
         self.kfd.destroy_queue(client.pid, number)
         self.processor.remove(client.rings.pop(number))
+        self._remap()
 
     def set_cu_mask(self, client: Client, number: int, mask: tuple[int, ...]) -> None:
         """SET_CU_MASK."""
+        self._report_progress()
         self.kfd.set_cu_mask(client.pid, number, mask)
 
     def set_gws(self, client: Client, number: int, count: int) -> None:
         """ALLOC_QUEUE_GWS."""
-        self.kfd.set_gws(client.pid, number, bool(count))
+        self._report_progress()
+        self.kfd.alloc_queue_gws(client.pid, number, count)
+        self._remap()
+
+    def _report_progress(self) -> None:
+        """Tell the driver's side how far every compute queue got: what the next preemption saves into its MQD."""
+        for ring in self.processor.rings:
+            if not ring.type.is_sdma and ring.reported != ring.index:
+                unit = AQL_PACKET // 4 if ring.type is IoctlQueueType.COMPUTE_AQL else 1
+                self.kfd.progress(ring.client.pid, ring.number, ring.index * unit, ring.submitted() * unit)
+                ring.reported = ring.index
+
+    def _remap(self) -> None:
+        """The driver sent another runlist: see who sits in a slot now."""
+        for ring in self.processor.rings:
+            ring.mapped = ring.type.is_sdma or self.kfd.slot(ring.client.pid, ring.number) is not None
+
+    def _mapping(self, pid: int, gpu_id: int, address: int) -> tuple[int, int] | None:
+        """The driver asks what is mapped at an address; pointers count by their page."""
+        client = self.clients[pid]
+        if address in client.svm:
+            return address, client.svm[address]
+        buffer = client.space.find(address)
+        if buffer is None:
+            return None
+        if buffer.bytes == PAGE and buffer.va == address & -PAGE:
+            return address, PAGE
+        return buffer.va, buffer.bytes
+
+    # What can be seen
+
+    def debugfs(self) -> dict[str, Callable[[], str]]:
+        """Files below ``/sys/kernel/debug/kfd``, made from the state at the moment they are opened."""
+        return {
+            "mqds": lambda: mqds.mqds(self.snapshot()),
+            "hqds": lambda: hqds.hqds(self.snapshot()),
+            "rls": lambda: rls.rls(self.snapshot()),
+        }
+
+    def kfd_proc(self) -> dict[str, str]:
+        """Files below ``/sys/class/kfd/kfd/proc``."""
+        return {path.removeprefix("proc/"): text for path, text in kfd_proc.kfd_proc(self.snapshot()).items()}
+
+    def snapshot(self, label: str = "") -> Snapshot:
+        """The state of every queue now."""
+        self._report_progress()
+        return self.kfd.snapshot(label)
 
     # Memory
 
@@ -246,6 +305,7 @@ class Gpu:
                 if kind > _SVM_GRAIN or (kind in (_SVM_ACCESS, _SVM_IN_PLACE) and value != self.gpu_id):
                     raise OSError(errno.EINVAL, f"SVM attribute {kind} = {value:#x}")
             client.space.share(start, size)
+            client.svm[start] = size
         elif operation == _SVM_GET:
             default = {
                 _SVM_PREFERRED: _UNDEFINED, _SVM_PREFETCH: _UNDEFINED, _SVM_SET_FLAGS: 3, _SVM_CLEAR: 0xFFFFFFFC,
@@ -300,7 +360,7 @@ class Gpu:
         kernels = self.processor.kernels
         calls = sum(self.calls.values())
         lines = [
-            f"virtual {self.model.marketing} · {_count(self.processes, 'process', 'processes')} · "
+            f"virtual {self.model.name} · {_count(self.processes, 'process', 'processes')} · "
             f"{_count(calls, 'ioctl')} made {_count(self.queues, 'queue')} · "
             f"{_count(self.processor.refused, 'queue')} stopped by a fault · "
             f"{_count(sum(self.unknown.values()), 'unknown ioctl')}"

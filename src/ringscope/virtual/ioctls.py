@@ -66,18 +66,7 @@ def create_queue(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
         gpu_id, IoctlQueueType(kind), ring, size, read, write, percentage, priority, eop, eop_bytes, cwsr, cwsr_bytes,
         ctl, engine,
     )  # fmt: skip
-    _gpu(gpu, gpu_id)
-    if priority > 15:
-        raise _refuse(errno.EINVAL, f"priority {priority}")
-    _must_be_mapped(client, ring, size, write, read)
     gpu.create_queue(client, wanted, a)
-
-
-def _must_be_mapped(client: Client, ring: int, size: int, write: int, read: int) -> None:
-    """The driver takes references on the ring and both pointers: all three must be mapped for the GPU."""
-    for what, va in (("ring", ring), ("write pointer", write), ("read pointer", read)):
-        if va and size and not (client.space.find(va) or client.space.shared(va)):
-            raise _refuse(errno.EINVAL, f"the queue's {what} at {va:#x} is not mapped for the GPU")
 
 
 def destroy_queue(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:

@@ -48,6 +48,7 @@ class Ring:
     fault: str = ""
     busy: list[tuple[int, int]] = field(default_factory=list)
     held_until_ns: int = 0
+    reported: int = 0
 
     def locate(self) -> None:
         """Look up where the ring's memory lies; again whenever the ring changes."""
@@ -63,6 +64,13 @@ class Ring:
     def has_work(self) -> bool:
         """Whether the doorbell was rung, or a packet waits, since the ring was last emptied."""
         return self.waiting or bool(self.busy) or self.client.doorbells[self.slot] != self.last
+
+    def submitted(self) -> int:
+        """How far the program has written, in the unit of ``index``, as the doorbell told the hardware."""
+        rung = self.client.doorbells[self.slot]
+        if self.type is not IoctlQueueType.COMPUTE_AQL:
+            return rung
+        return self.index if rung == UNRUNG else max(self.index, rung + 1)
 
     @property
     def label(self) -> str:

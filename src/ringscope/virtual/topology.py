@@ -6,6 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ringscope.stack.kfd.topology import properties as node_properties
+from ringscope.stack.machine import NodeSpec
+from ringscope.stack.text import topology
 from ringscope.virtual.model import Model
 
 NODES = "/sys/devices/virtual/kfd/kfd/topology/nodes"
@@ -29,6 +32,13 @@ ROOTS = (
 GPU_NODE = 1
 _PCIE, _VRAM_PUBLIC, _GPU_CACHE = 2, 1, 8
 _SIMD_ID_BASE = 0x80001000
+RENDER_MINOR = 128
+CAPABILITY = 0x80 | 2 << 8 | 2 << 12 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 26
+"""Four watch points, 64-bit AQL doorbells, EDC, RAS notice, ASIC revision 1, SRAM ECC (kfd_sysfs.h; facts §10.2).
+
+SVM (1 << 27) and trap debugging (1 << 29) are left out: with SVM the runtime would keep save areas in memory of its
+own, and with trap debugging it would expect a debugger's error reports. Both paths work (see the tests).
+"""
 
 
 def _keys(values: Mapping[str, int]) -> str:
@@ -45,22 +55,12 @@ def _cpu() -> tuple[int, int]:
     return apic, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _node(**values: int) -> dict[str, int]:
-    """A node's properties in the driver's order, zero where not said (amdkfd kfd_topology.c node_show)."""
-    keys = (
-        "cpu_cores_count simd_count mem_banks_count caches_count io_links_count p2p_links_count cpu_core_id_base "
-        "simd_id_base max_waves_per_simd lds_size_in_kb gds_size_in_kb num_gws wave_front_size array_count "
-        "simd_arrays_per_engine cu_per_simd_array simd_per_cu max_slots_scratch_cu gfx_target_version vendor_id "
-        "device_id location_id domain drm_render_minor hive_id num_sdma_engines num_sdma_xgmi_engines "
-        "num_sdma_queues_per_engine num_cp_queues"
-    ).split()
-    return {key: values.pop(key, 0) for key in keys} | values
-
-
-def files(model: Model, gpu_id: int, location_id: int) -> dict[str, str]:
+def files(model: Model, node: NodeSpec) -> dict[str, str]:
     """Every static file, by absolute path."""
     apic, memory = _cpu()
     cpu, gpu = f"{NODES}/0", f"{NODES}/{GPU_NODE}"
+    properties = _gpu_properties(model, node)
+    location_id = properties["location_id"]
     top = os.path.dirname(NODES)  # noqa: PTH120
     link = {
         "type": _PCIE, "version_major": 0, "version_minor": 0, "node_from": 0, "node_to": 0, "weight": 20,
@@ -74,27 +74,17 @@ def files(model: Model, gpu_id: int, location_id: int) -> dict[str, str]:
         f"{top}/system_properties": _keys({"platform_oem": 0, "platform_id": 0, "platform_rev": 0}),
         f"{cpu}/gpu_id": "0\n",
         f"{cpu}/name": "\n",
-        f"{cpu}/properties": _keys(_node(
-            cpu_cores_count=os.cpu_count() or 1, mem_banks_count=1, io_links_count=1, cpu_core_id_base=apic,
-            max_engine_clk_ccompute=2600,
-        )),
+        f"{cpu}/properties": topology.properties(_zeros() | {
+            "cpu_cores_count": os.cpu_count() or 1, "mem_banks_count": 1, "io_links_count": 1,
+            "cpu_core_id_base": apic, "max_engine_clk_ccompute": 2600,
+        }),
         f"{cpu}/mem_banks/0/properties": _keys(
             {"heap_type": 0, "size_in_bytes": memory, "flags": 0, "width": 72, "mem_clk_max": 3200}
         ),
         f"{cpu}/io_links/0/properties": _keys(link | {"node_to": GPU_NODE}),
-        f"{gpu}/gpu_id": f"{gpu_id}\n",
+        f"{gpu}/gpu_id": f"{node.gpu_id}\n",
         f"{gpu}/name": f"{model.asic}\n",
-        f"{gpu}/properties": _keys(_node(
-            simd_count=model.simd_count, mem_banks_count=1, caches_count=len(model.caches), io_links_count=1,
-            simd_id_base=_SIMD_ID_BASE, max_waves_per_simd=8, lds_size_in_kb=64, num_gws=64, wave_front_size=64,
-            array_count=model.array_count, simd_arrays_per_engine=1, cu_per_simd_array=model.cu_per_simd_array,
-            simd_per_cu=4, max_slots_scratch_cu=32, gfx_target_version=model.gfx_target_version, vendor_id=0x1002,
-            device_id=model.device_id, location_id=location_id, drm_render_minor=128, num_sdma_engines=model.sdma,
-            num_sdma_xgmi_engines=model.sdma_xgmi, num_sdma_queues_per_engine=8, num_cp_queues=24,
-            max_engine_clk_fcompute=model.clock_mhz, local_mem_size=0, fw_version=model.fw_version,
-            capability=model.capability, debug_prop=1495, sdma_fw_version=model.sdma_fw_version,
-            unique_id=0x1234567890ABCDEF, num_xcc=model.xcc, max_engine_clk_ccompute=2600,
-        )),
+        f"{gpu}/properties": topology.properties(properties),
         f"{gpu}/mem_banks/0/properties": _keys(
             {"heap_type": _VRAM_PUBLIC, "size_in_bytes": model.vram, "flags": 0, "width": 4096, "mem_clk_max": 1600}
         ),
@@ -114,14 +104,41 @@ def files(model: Model, gpu_id: int, location_id: int) -> dict[str, str]:
         f"{DRM}/uevent": "MAJOR=226\nMINOR=128\nDEVNAME=dri/renderD128\nDEVTYPE=drm_minor\n",
         f"{device}/drm/renderD128/dev": "226:128\n",
         # The list that libdrm was built with is the host's and may be older than the device.
-        NAMES: f"1.0.0\n{model.device_id:04X},\t{model.revision:02X},\t{model.marketing}\n",
+        NAMES: f"1.0.0\n{model.device_id:04X},\t{model.revision:02X},\t{model.name}\n",
     }  # fmt: skip
-    for index, cache in enumerate(model.caches):
+    flat = [cache for cache in model.caches for _ in range(cache.count)]
+    for index, cache in enumerate(flat):
         tree[f"{gpu}/caches/{index}/properties"] = _keys({
             "processor_id_low": _SIMD_ID_BASE, "level": cache.level, "size": cache.kib, "cache_line_size": cache.line,
             "cache_lines_per_tag": 1, "association": 0, "latency": 0, "type": _GPU_CACHE | 1,
         }) + "sibling_map " + ",".join(["1"] + ["0"] * 255) + "\n"  # fmt: skip
     return tree
+
+
+def _zeros() -> dict[str, int]:
+    """Every key that a CPU node prints, zero."""
+    keys = topology.KEYS
+    return dict.fromkeys(keys[: keys.index("num_cp_queues") + 1], 0)
+
+
+def _gpu_properties(model: Model, node: NodeSpec) -> dict[str, int]:
+    """The driver's properties of the node, with what the driver would read from the device filled in."""
+    return node_properties(node) | {
+        "caches_count": sum(cache.count for cache in model.caches),
+        "io_links_count": 1,
+        "simd_id_base": _SIMD_ID_BASE,
+        "cu_per_simd_array": model.cus_per_array,
+        "array_count": model.part.array_count or 1,
+        "device_id": model.device_id,
+        "drm_render_minor": RENDER_MINOR,
+        "max_engine_clk_fcompute": model.clock_mhz,
+        "fw_version": model.fw_version,
+        "capability": CAPABILITY,
+        "debug_prop": 1495,
+        "sdma_fw_version": model.sdma_fw_version,
+        "unique_id": 0x1234567890ABCDEF,
+        "max_engine_clk_ccompute": 2600,
+    }
 
 
 LINKS = {"/sys/class/kfd/kfd/topology": "../../../devices/virtual/kfd/kfd/topology",

@@ -6,8 +6,8 @@ int main() {
     hipStream_t stream;
     unsigned words[] = {mask, mask & 0xF};
     MUST(hipExtStreamCreateWithCUMask(&stream, 2, words));
-    unsigned got[2] = {0, 0};
-    MUST(hipExtStreamGetCUMask(stream, 2, got));
+    unsigned got[4] = {0};
+    MUST(hipExtStreamGetCUMask(stream, 4, got));
     printf("mask %x %x\n", got[0], got[1]);
     MUST(hipStreamSynchronize(stream));
     MUST(hipStreamDestroy(stream));
