@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ringscope.stack.kfd.topology import properties as node_properties
 from ringscope.stack.machine import NodeSpec
-from ringscope.stack.text import topology
+from ringscope.stack.text.topology import KEYS, properties
 from ringscope.virtual.model import Model
 
 NODES = "/sys/devices/virtual/kfd/kfd/topology/nodes"
@@ -59,8 +59,8 @@ def files(model: Model, node: NodeSpec) -> dict[str, str]:
     """Every static file, by absolute path."""
     apic, memory = _cpu()
     cpu, gpu = f"{NODES}/0", f"{NODES}/{GPU_NODE}"
-    properties = _gpu_properties(model, node)
-    location_id = properties["location_id"]
+    values = _gpu_properties(model, node)
+    location_id = values["location_id"]
     top = os.path.dirname(NODES)  # noqa: PTH120
     link = {
         "type": _PCIE, "version_major": 0, "version_minor": 0, "node_from": 0, "node_to": 0, "weight": 20,
@@ -74,7 +74,7 @@ def files(model: Model, node: NodeSpec) -> dict[str, str]:
         f"{top}/system_properties": _keys({"platform_oem": 0, "platform_id": 0, "platform_rev": 0}),
         f"{cpu}/gpu_id": "0\n",
         f"{cpu}/name": "\n",
-        f"{cpu}/properties": topology.properties(_zeros() | {
+        f"{cpu}/properties": properties(_zeros() | {
             "cpu_cores_count": os.cpu_count() or 1, "mem_banks_count": 1, "io_links_count": 1,
             "cpu_core_id_base": apic, "max_engine_clk_ccompute": 2600,
         }),
@@ -84,7 +84,7 @@ def files(model: Model, node: NodeSpec) -> dict[str, str]:
         f"{cpu}/io_links/0/properties": _keys(link | {"node_to": GPU_NODE}),
         f"{gpu}/gpu_id": f"{node.gpu_id}\n",
         f"{gpu}/name": f"{model.asic}\n",
-        f"{gpu}/properties": topology.properties(properties),
+        f"{gpu}/properties": properties(values),
         f"{gpu}/mem_banks/0/properties": _keys(
             {"heap_type": _VRAM_PUBLIC, "size_in_bytes": model.vram, "flags": 0, "width": 4096, "mem_clk_max": 1600}
         ),
@@ -117,8 +117,7 @@ def files(model: Model, node: NodeSpec) -> dict[str, str]:
 
 def _zeros() -> dict[str, int]:
     """Every key that a CPU node prints, zero."""
-    keys = topology.KEYS
-    return dict.fromkeys(keys[: keys.index("num_cp_queues") + 1], 0)
+    return dict.fromkeys(KEYS[: KEYS.index("num_cp_queues") + 1], 0)
 
 
 def _gpu_properties(model: Model, node: NodeSpec) -> dict[str, int]:
