@@ -35,7 +35,9 @@ def run(*words: str, cwd: Path | None = None) -> str:
     try:
         done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise FetchError(f"{words[0]} is not installed: this needs a Debian machine, or roots in RINGSCOPE_ROOTS") from None
+        raise FetchError(
+            f"{words[0]} is not installed: this needs a Debian machine, or roots in RINGSCOPE_ROOTS"
+        ) from None
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
         errors = [line for line in said if line.startswith("E:")] or said
@@ -50,8 +52,13 @@ def archive() -> tuple[str, str]:
     except OSError:
         release = {}
     code = release.get("VERSION_CODENAME", "").strip('"')
-    targets = run("apt-get", "indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(SIGNED_BY)",
-                  "Identifier: Packages")
+    targets = run(
+        "apt-get",
+        "indextargets",
+        "--format",
+        "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(SIGNED_BY)",
+        "Identifier: Packages",
+    )
     suites = {code, "stable", "oldstable", "testing", "unstable", "sid", *(root.suite for root in ROOTS)}
     for line in targets.splitlines():
         uri, suite, component, key = line.split("|")

@@ -16,7 +16,9 @@ from ringscope.virtual.kernels import Policy
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument("--gpu", default="mi210", metavar="NAME", help="a device of the catalogue (default: %(default)s)")
+    parser.add_argument(
+        "--gpu", default="mi210", metavar="NAME", help="a device of the catalogue (default: %(default)s)"
+    )
     parser.add_argument("--record", type=Path, metavar="DIR", help="write a recording and a capture into DIR")
     parser.add_argument(
         "--kernels", choices=[policy.value for policy in Policy], default=Policy.REFUSE.value,

@@ -35,7 +35,9 @@ from ringscope.virtual.seccomp import Listener
 
 _SIGNAL_CHECK_NS = 20_000_000
 _SVM_SET, _SVM_GET = 0, 1
-_SVM_PREFERRED, _SVM_PREFETCH, _SVM_ACCESS, _SVM_IN_PLACE, _SVM_NO_ACCESS, _SVM_SET_FLAGS, _SVM_CLEAR, _SVM_GRAIN = range(8)
+_SVM_PREFERRED, _SVM_PREFETCH, _SVM_ACCESS, _SVM_IN_PLACE, _SVM_NO_ACCESS, _SVM_SET_FLAGS, _SVM_CLEAR, _SVM_GRAIN = (
+    range(8)
+)
 _UNDEFINED = 0xFFFFFFFF
 
 
@@ -98,7 +100,9 @@ class Gpu:
         """A process has gone: its queues, buffers and handles go with it."""
         del self.clients[client.pid]
         self._by_descriptor = {name: other for name, other in self._by_descriptor.items() if other is not client}
-        self._waits = [wait for wait in self._waits if not wait.done and wait.events[:1] and wait in wait.events[0].waits]
+        self._waits = [
+            wait for wait in self._waits if not wait.done and wait.events[:1] and wait in wait.events[0].waits
+        ]
         for ring in client.rings.values():
             self.processor.remove(ring)
         for key in client.exported:
@@ -274,14 +278,14 @@ class Gpu:
     def debugfs(self) -> dict[str, Callable[[], str]]:
         """Files below ``/sys/kernel/debug/kfd``, made from the state at the moment they are opened."""
         return {
-            "mqds": lambda: mqds.mqds(self.snapshot()),
-            "hqds": lambda: hqds.hqds(self.snapshot()),
-            "rls": lambda: rls.rls(self.snapshot()),
+            "mqds": lambda: mqds(self.snapshot()),
+            "hqds": lambda: hqds(self.snapshot()),
+            "rls": lambda: rls(self.snapshot()),
         }
 
     def kfd_proc(self) -> dict[str, str]:
         """Files below ``/sys/class/kfd/kfd/proc``."""
-        return {path.removeprefix("proc/"): text for path, text in kfd_proc.kfd_proc(self.snapshot()).items()}
+        return {path.removeprefix("proc/"): text for path, text in kfd_proc(self.snapshot()).items()}
 
     def snapshot(self, label: str = "") -> Snapshot:
         """The state of every queue now."""

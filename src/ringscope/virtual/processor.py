@@ -96,7 +96,11 @@ class Processor:
 
 def _memory_exception(va: int, gpu_id: int) -> bytes:
     """``kfd_hsa_memory_exception_data``: not present, at that address."""
-    return b"".join(n.to_bytes(4, "little") for n in (1, 0, 0, 0)) + va.to_bytes(8, "little") + gpu_id.to_bytes(4, "little")
+    return (
+        b"".join(n.to_bytes(4, "little") for n in (1, 0, 0, 0))
+        + va.to_bytes(8, "little")
+        + gpu_id.to_bytes(4, "little")
+    )
 
 
 def _hardware_exception(gpu_id: int) -> bytes:

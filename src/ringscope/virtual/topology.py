@@ -140,5 +140,7 @@ def _gpu_properties(model: Model, node: NodeSpec) -> dict[str, int]:
     }
 
 
-LINKS = {"/sys/class/kfd/kfd/topology": "../../../devices/virtual/kfd/kfd/topology",
-         "/sys/class/kfd/kfd/proc": "../../../devices/virtual/kfd/kfd/proc"}
+LINKS = {
+    "/sys/class/kfd/kfd/topology": "../../../devices/virtual/kfd/kfd/topology",
+    "/sys/class/kfd/kfd/proc": "../../../devices/virtual/kfd/kfd/proc",
+}
