@@ -57,6 +57,11 @@ class Kind(Enum):
     # A dispatch runs from begin to end in ns of the clock; grid and workgroup count work-items in all dimensions.
     DISPATCH = "dispatch"  # attrs (those known): queue, gpu_id, begin, end, kernel, grid, workgroup
     COPY = "copy"
+    PROCESS_OPEN = "process-open"  # a process opened /dev/kfd; attrs: name
+    PROCESS_EXIT = "process-exit"  # it has gone, and all its queues with it
+    IOCTL = "ioctl"  # attrs: name, errno (0: done), its arguments by name; why, when it was refused
+    PACKET = "packet"  # the command processor took a packet; attrs: qid, index, type, what the packet says
+    INTERRUPT = "interrupt"  # attrs: qid, event
     API = "api"  # a HIP or HSA call; attrs: name, duration_ns
     OVERSUBSCRIBED = "over-subscribed"  # attrs: limit, what is too many: "queues", "processes and queues"…, when said
     HANG = "hang"  # attrs (those known): gpu_id, doorbell, xcc, pipe, queue
