@@ -33,7 +33,7 @@ class FetchError(Exception):
 def run(*words: str, cwd: Path | None = None) -> str:
     """Output of a command; FetchError with its last line of complaint when it fails."""
     try:
-        done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603
     except FileNotFoundError:
         raise FetchError(
             f"{words[0]} is not installed: this needs a Debian machine, or roots in RINGSCOPE_ROOTS"
@@ -95,6 +95,10 @@ def fetch(root: Root) -> None:
         packages = sorted((work / "debs").glob("*.deb"))
         for package in packages:
             run("dpkg", "-x", str(package), str(work / "root"))
+        lsmod = work / "root" / "usr" / "bin" / "lsmod"
+        # rocminfo 5.2 looks for the driver through lsmod, which not every machine has; found last in PATH.
+        lsmod.write_text("#!/bin/sh\nexec cat /proc/modules\n")
+        lsmod.chmod(0o755)
         made_of = [re.sub(r"_(.*)_.*", r" \1", package.stem).replace("%3a", ":") for package in packages]
         (work / "root" / READY).write_text("\n".join(made_of) + "\n")
         shutil.rmtree(root.path, ignore_errors=True)

@@ -9,9 +9,11 @@ import argparse
 import os
 from pathlib import Path
 
-from ringscope.report.terminal import Terminal
 from ringscope.verbs import Result
+from ringscope.virtual import session
+from ringscope.virtual.injection import KINDS
 from ringscope.virtual.kernels import Policy
+from ringscope.virtual.session import Options
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,19 +26,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--kernels", choices=[policy.value for policy in Policy], default=Policy.REFUSE.value,
         help="the program's own kernels are not computed: refuse them, or let them take their modelled time",
     )  # fmt: skip
-    parser.add_argument("--fault", action="append", default=[], metavar="SPEC", help="a fault on purpose")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help=f"break something: KIND[@POINT:N][=VALUE], KIND one of {', '.join(KINDS)}; may be given several times",
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- PROGRAM ARGS", help="what to run")
 
 
 def run(args: argparse.Namespace) -> Result:
     """Run it."""
-    from ringscope.virtual.session import Session
-
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
-    session = Session(args.gpu, Policy(args.kernels), args.record, tuple(args.fault))
-    code = session.run(command, os.environ)
-    return Result({"schema": 1}, _nothing, code)
-
-
-def _nothing(_: Terminal) -> str:
-    return ""
+    options = Options(args.gpu, Policy(args.kernels), args.record, tuple(args.fault))
+    code = session.run(options, command, os.environ)
+    return Result({"schema": "ringscope.exec/1", "exit_code": code}, lambda _: "", code)

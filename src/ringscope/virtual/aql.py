@@ -18,8 +18,6 @@ FORMAT_PM4_IB, FORMAT_BARRIER_VALUE = 1, 2
 _BARRIER_BIT = 1 << 8
 _CONDITIONS = (int.__eq__, int.__ne__, int.__lt__, int.__ge__)
 """``hsa_signal_condition32_t``: EQ, NE, LT, GTE."""
-BATCH = 64
-"""Most packets of one ring before others are looked at."""
 
 
 def run(cp: Processor, ring: Ring) -> int:
@@ -31,7 +29,7 @@ def run(cp: Processor, ring: Ring) -> int:
     here = ring.here
     taken = 0
     rang = client.doorbells[ring.slot]
-    while taken < BATCH:
+    while taken < cp.batch:
         index = ring.index
         end = words[ring.write_here >> 3] if ring.write_here else space.read64(ring.write_va)
         if index >= end:
@@ -64,7 +62,9 @@ def run(cp: Processor, ring: Ring) -> int:
             space.write64(ring.read_va, index + 1)
         signal = words[(here + at + 56) >> 3] if here else int.from_bytes(packet[56:64], "little")
         if signal and not (kind == DISPATCH and ring.held_until_ns):
-            signals.complete(client, signal, cp.began)
+            event = signals.complete(client, signal, cp.began)
+            if event and cp.record:
+                cp.record.interrupt(client, ring, event)
         if ring.held_until_ns:
             ring.busy.append((ring.held_until_ns, signal))
             ring.held_until_ns = 0

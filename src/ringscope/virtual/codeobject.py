@@ -50,7 +50,7 @@ def kernel_at(space: AddressSpace, address: int) -> Kernel:
             return unknown
     try:
         return _from_elf(lambda va, size: space.read(base + va, min(size, _MOST)), address - base) or unknown
-    except (struct.error, ValueError, OSError, IndexError, KeyError, TypeError, RecursionError):
+    except (struct.error, ValueError, OSError, LookupError, TypeError, AttributeError, RecursionError):
         # Memory of the program: whatever stands there, it may cost the kernel its name and nothing more.
         return unknown
 

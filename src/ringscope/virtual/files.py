@@ -110,7 +110,7 @@ class Files:
     ) -> None:
         self._tree = tree
         self._listener = listener
-        self._openers = {KFD: open_kfd, RENDER: lambda _: open_render()}
+        self._openers: dict[str, Callable[[int], int]] = {KFD: open_kfd, RENDER: lambda _: open_render()}
         number = seccomp.READS_PATH
         self._plain = {number["open"], number["stat"], number["lstat"], number["access"], number["readlink"]}
         self._opens = {number["open"], number["openat"], number["openat2"]}
@@ -137,7 +137,7 @@ class Files:
                 self._listener.proceed(call)
             return
         if not path.startswith("/"):
-            base = os.readlink(f"/proc/{tid}/cwd") if folder == _AT_FDCWD else remote.descriptor(tid, folder)
+            base = remote.folder(tid) if folder == _AT_FDCWD else remote.descriptor(tid, folder)
             path = f"{base}/{path}"
         virtual = self._tree.virtual(path)
         if virtual is None:
@@ -146,14 +146,17 @@ class Files:
             how = remote.read(tid, args[2], 8) if nr == number["openat2"] else b""
             self._open(call, tid, virtual, int.from_bytes(how, "little") if how else at[1])
         elif nr in self._links:
-            target = os.readlink(self._tree.real(virtual)).replace(self._tree.folder, "").encode()
+            target = str(Path(self._tree.real(virtual)).readlink()).replace(self._tree.folder, "").encode()
             remote.write(tid, at[1], target[: at[2]])
             self._listener.reply(call, min(len(target), at[2]))
         elif nr in self._stats or nr == number["statx"]:
             follow = not (nr == number["lstat"] or flags & _AT_SYMLINK_NOFOLLOW)
             status = os.stat(self._tree.real(virtual), follow_symlinks=follow)  # noqa: PTH116
-            pack = _statx if nr == number["statx"] else _stat
-            remote.write(tid, args[4] if nr == number["statx"] else at[1], pack(status, DEVICES.get(virtual)))
+            device = DEVICES.get(virtual)
+            if nr == number["statx"]:
+                remote.write(tid, args[4], _statx(status, device))
+            else:
+                remote.write(tid, at[1], _stat(status, device))
             self._listener.reply(call)
         else:
             os.stat(self._tree.real(virtual))  # noqa: PTH116
@@ -177,7 +180,7 @@ class Files:
             self._listener.proceed(call)
             return
         status = os.stat(self._tree.folder + KFD)  # noqa: PTH116
-        remote.write(tid, where, (_statx if statx else _stat)(status, device))
+        remote.write(tid, where, _statx(status, device) if statx else _stat(status, device))
         self._listener.reply(call)
 
 

@@ -7,12 +7,15 @@ Joins the parts: files open clients here, ioctls are looked up and answered, que
 from __future__ import annotations
 
 import errno
+import heapq
 import os
+import signal
 import struct
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from ringscope.recording import Clock
 from ringscope.snapshot import Snapshot
@@ -22,7 +25,8 @@ from ringscope.stack.machine import MachineSpec
 from ringscope.stack.text import hqds, kfd_proc, mqds, rls
 from ringscope.virtual import drm, files, ioctls, remote
 from ringscope.virtual.client import DOORBELL_BYTES, Client, identity
-from ringscope.virtual.events import Wait
+from ringscope.virtual.events import HW_EXCEPTION, Wait
+from ringscope.virtual.faults import ERROR_RESET, hardware_exception
 from ringscope.virtual.injection import Faults
 from ringscope.virtual.ioctls import Call, Deferred
 from ringscope.virtual.kernels import Kernels
@@ -49,12 +53,22 @@ class Gpu:
         recorder: Recorder | None,
     ) -> None:  # fmt: skip
         self.model = model
-        self.kfd = Kfd(machine, now=time.monotonic_ns, clock=Clock.MONOTONIC, mapping=self._mapping)
+        self.kfd = Kfd(
+            machine,
+            now=time.monotonic_ns,
+            clock=Clock.MONOTONIC,
+            mapping=self._mapping,
+            keep_events=recorder is not None,
+        )
         self.gpu_id = machine.nodes[0].gpu_id
         self.faults = faults
         self.record = recorder
-        self.store = Store(model.vram, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        self.store = Store(
+            faults.limit("memory") or model.vram, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        )
         self.processor = Processor(kernels, recorder)
+        if faults.counts_packets:
+            self.processor.on_packet, self.processor.batch = self.fault_at_packet, 1
         self.clients: dict[int, Client] = {}
         self.exported: dict[bytes, Backing] = {}
         self.unknown: Counter[str] = Counter()
@@ -66,12 +80,16 @@ class Gpu:
         self._waits: list[Wait] = []
         self._next_check_ns = 0
         self._silent: list[int] = []
-        self._gone: Callable[[Client], None] = lambda client: None
+        self._timers: list[tuple[int, int, Callable[[], None]]] = []
+
+    def end(self) -> None:
+        """Nobody is left: what the last processes held goes as they did."""
+        for client in tuple(self.clients.values()):
+            self.bury(client)
 
     def close(self) -> None:
         """Give the host everything back."""
-        for client in tuple(self.clients.values()):
-            self.bury(client)
+        self.end()
         for fd in self._silent:
             os.close(fd)
         self.store.close()
@@ -103,6 +121,7 @@ class Gpu:
         self._waits = [
             wait for wait in self._waits if not wait.done and wait.events[:1] and wait in wait.events[0].waits
         ]
+        self._capture_peak()
         for ring in client.rings.values():
             self.processor.remove(ring)
         for key in client.exported:
@@ -114,6 +133,7 @@ class Gpu:
         client.close()
         if self.record:
             self.record.died(client)
+            self.record.driver(self.kfd.events)
 
     def is_render(self, tid: int, fd: int) -> bool:
         """Whether the descriptor is the opened render node."""
@@ -157,8 +177,6 @@ class Gpu:
             try:
                 handler(self, client, arguments, call)
             except Deferred:
-                if self.record:
-                    self.record.ioctl(client, request, before, arguments, 0, "")
                 return
             except KfdError as refused:
                 error, why = refused.errno, refused.why
@@ -173,7 +191,14 @@ class Gpu:
             error, why = fault.errno or errno.EFAULT, "the argument cannot be reached"
             arguments = bytearray(before)
         if self.record:
-            self.record.ioctl(client, request, before, arguments, error, why)
+            self.record.ioctl(client, request, arguments, error, why)
+            self.record.driver(self.kfd.events)
+        self.reply(call, error)
+
+    def answer_later(self, client: Client, call: Call, number: int, arguments: bytes | bytearray, error: int) -> None:
+        """Answer a call that was put off; its results are in the program's memory already."""
+        if self.record:
+            self.record.ioctl(client, number, arguments, error, "")
         self.reply(call, error)
 
     def _drm(self, call: Call, request: int) -> None:
@@ -204,6 +229,7 @@ class Gpu:
 
     def create_queue(self, client: Client, wanted: CreateQueue, arguments: bytearray) -> None:
         """The driver takes a queue in; it becomes a ring."""
+        self._faults_at_create(client, wanted)
         self._report_progress()
         created = self.kfd.create_queue(client.pid, wanted)
         slot = created.doorbell_offset & DOORBELL_BYTES - 1
@@ -219,6 +245,54 @@ class Gpu:
         self.processor.add(ring)
         self._remap()
 
+    def _faults_at_create(self, client: Client, wanted: CreateQueue) -> None:
+        for fault in self.faults.pass_point("create"):
+            if fault.kind == "kill":
+                self._kill(client)
+            raise OSError(fault.value or errno.EINTR, "a fault on purpose")
+        most = self.faults.limit("doorbells")
+        if most is not None and len(client.rings) >= most:
+            self.faults.refuse("doorbells")
+            raise OSError(errno.EBUSY, "a fault on purpose: no doorbell is left")
+        most = self.faults.limit("sdma")
+        held = sum(ring.type.is_sdma for ring in self.processor.rings)
+        if most is not None and wanted.type.is_sdma and held >= most:
+            self.faults.refuse("sdma")
+            raise OSError(errno.ENOMEM, "a fault on purpose: no SDMA queue is left")
+
+    def fault_at_packet(self, ring: Ring) -> None:
+        """A packet was taken while faults wait for packets."""
+        for fault in self.faults.pass_point("packet"):
+            if fault.kind == "kill":
+                self._kill(ring.client)
+            elif fault.kind == "reset":
+                self.processor.stop(ring, "a fault on purpose: the queue was reset", ERROR_RESET)
+            elif fault.kind == "evict":
+                self.kfd.evict(ring.client.pid)
+                self._remap()
+                self.after(fault.value, partial(self._restore, ring.client))
+            elif fault.kind == "hang":
+                self.kfd.hang(self.gpu_id)
+                self.processor.halted = True
+                self.after(fault.value, self._reset)
+
+    def _kill(self, client: Client) -> None:
+        os.kill(client.pid, signal.SIGKILL)
+
+    def _restore(self, client: Client) -> None:
+        if self.clients.get(client.pid) is client:
+            self.kfd.restore(client.pid)
+            self._remap()
+
+    def _reset(self) -> None:
+        """The GPU comes back from a reset: every queue that was there is lost, its process is told."""
+        self.kfd.reset(self.gpu_id)
+        self.processor.halted = False
+        for ring in tuple(self.processor.rings):
+            self.processor.stop(ring, "a fault on purpose: the firmware hung and the GPU was reset", ERROR_RESET)
+        for client in self.clients.values():
+            client.events.signal_type(HW_EXCEPTION, hardware_exception(self.gpu_id))
+
     def update_queue(self, client: Client, wanted: UpdateQueue) -> None:
         """UPDATE_QUEUE, decided by the driver, applied to the ring."""
         self._report_progress()
@@ -232,6 +306,7 @@ class Gpu:
 
     def destroy_queue(self, client: Client, number: int) -> None:
         """DESTROY_QUEUE."""
+        self._capture_peak()
         self._report_progress()
         self.kfd.destroy_queue(client.pid, number)
         self.processor.remove(client.rings.pop(number))
@@ -258,8 +333,15 @@ class Gpu:
 
     def _remap(self) -> None:
         """The driver sent another runlist: see who sits in a slot now."""
+        if delay := self.faults.limit("fence"):
+            time.sleep(delay / 1e9)
+            self.faults.refuse("fence")
         for ring in self.processor.rings:
-            ring.mapped = ring.type.is_sdma or self.kfd.slot(ring.client.pid, ring.number) is not None
+            pid = ring.client.pid
+            if ring.type.is_sdma:
+                ring.mapped = not self.kfd.queue(pid, ring.number).evicted
+            else:
+                ring.mapped = self.kfd.slot(pid, ring.number) is not None
 
     def _mapping(self, pid: int, gpu_id: int, address: int) -> tuple[int, int] | None:
         """The driver asks what is mapped at an address; pointers count by their page."""
@@ -282,6 +364,11 @@ class Gpu:
             "hqds": lambda: hqds(self.snapshot()),
             "rls": lambda: rls(self.snapshot()),
         }
+
+    def _capture_peak(self) -> None:
+        """Queues are about to go: keep the moment if there were never so many."""
+        if self.record and self.record.peak(len(self.processor.rings)):
+            self.record.snapshot(self.snapshot("peak"))
 
     def kfd_proc(self) -> dict[str, str]:
         """Files below ``/sys/class/kfd/kfd/proc``."""
@@ -330,14 +417,20 @@ class Gpu:
 
     # Time
 
+    def after(self, delay_ns: int, what: Callable[[], None]) -> None:
+        """Do something later."""
+        heapq.heappush(self._timers, (time.monotonic_ns() + delay_ns, len(self._timers), what))
+
     def wait(self, wait: Wait) -> None:
         """Keep a wait that nothing has settled."""
         self._waits.append(wait)
 
     def tick(self, now_ns: int) -> float:
         """Expire waits and notice signals to waiting threads; returns seconds until it is needed again."""
+        while self._timers and self._timers[0][0] <= now_ns:
+            heapq.heappop(self._timers)[2]()
         if not self._waits:
-            return 3600.0
+            return max(0.0, (self._timers[0][0] - now_ns) / 1e9) if self._timers else 3600.0
         check = now_ns >= self._next_check_ns
         if check:
             self._next_check_ns = now_ns + _SIGNAL_CHECK_NS
@@ -357,6 +450,8 @@ class Gpu:
                 if wait.deadline_ns is not None:
                     nearest = min(nearest, wait.deadline_ns)
         self._waits = left
+        if self._timers:
+            nearest = min(nearest, self._timers[0][0])
         return max(0.0, (nearest - time.monotonic_ns()) / 1e9)
 
     def summary(self) -> list[str]:
@@ -369,10 +464,13 @@ class Gpu:
             f"{_count(self.processor.refused, 'queue')} stopped by a fault · "
             f"{_count(sum(self.unknown.values()), 'unknown ioctl')}"
         ]
+        if fired := dict(self.faults.fired):
+            lines.append("faults on purpose: " + ", ".join(f"{kind} {n}x" for kind, n in fired.items()))
         lines += [f"not known here, answered with an error: {what} ({n}x)" for what, n in self.unknown.items()]
         if skipped := sum(kernels.skipped.values()):
             lines.append(
-                f"{_count(skipped, 'kernel')} ran without computing (--kernels time); results in GPU memory are not real"
+                f"{_count(skipped, 'kernel')} ran without computing (--kernels time); "
+                "results in GPU memory are not real"
             )
         return lines
 

@@ -7,17 +7,15 @@ here. Memory, events and waits are decided here. Argument layouts: facts §3.1 (
 from __future__ import annotations
 
 import errno
-import os
 import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, KfdError, UpdateQueue
+from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, UpdateQueue
 from ringscope.virtual import events, remote, signals
 from ringscope.virtual.client import DOORBELL_BYTES, MMIO_OFFSET, Client
 from ringscope.virtual.memory import KINDS, PAGE, Flags, page_align
-from ringscope.virtual.ring import Ring
 
 if TYPE_CHECKING:
     from ringscope.virtual.gpu import Gpu
@@ -37,7 +35,7 @@ class Call(NamedTuple):
     where: int
 
 
-class Deferred(Exception):
+class Deferred(Exception):  # noqa: N818  no error
     """The call is answered later."""
 
 
@@ -59,7 +57,6 @@ def create_queue(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
     """CREATE_QUEUE: the driver decides; then the ring is in business."""
     (ring, write, read, _, size, gpu_id, kind, percentage, priority, _, eop, eop_bytes, cwsr, cwsr_bytes, ctl,
      engine) = struct.unpack_from("<4Q6I3Q3I", a)  # fmt: skip
-    gpu.faults.before_create()
     if kind not in IoctlQueueType.__members__.values():
         raise _refuse(errno.EINVAL, f"queue type {kind}")
     wanted = CreateQueue(
@@ -145,7 +142,6 @@ def alloc_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
         raise _refuse(errno.EINVAL, f"allocation flags {flags:#x}")
     backing = None
     if kind & (Flags.VRAM | Flags.GTT):
-        gpu.faults.before_alloc(size)
         backing = gpu.store.allocate(Flags.VRAM if kind & Flags.VRAM else Flags.GTT, size)
         offset = backing.offset
     try:
@@ -246,7 +242,7 @@ def wait_events(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
             remote.write(client.pid, call.where, out)
         except OSError:
             error = error or errno.EFAULT
-        gpu.reply(call, error)
+        gpu.answer_later(client, call, 0x0C, out, error)
 
     try:
         waited = [client.events.get(number) for number, _ in pairs]
@@ -303,10 +299,7 @@ def set_xnack_mode(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
     if mode < 0:
         struct.pack_into("<i", a, 0, int(client.xnack))
         return
-    if client.rings:
-        raise _refuse(errno.EBUSY, "the process has queues")
-    if mode and not gpu.model.xnack:
-        raise _refuse(errno.EPERM, "the device has no XNACK per process")
+    gpu.kfd.set_xnack(client.pid, bool(mode))
     client.xnack = client.space.xnack = bool(mode)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringscope.virtual import aql
 from ringscope.virtual.codeobject import Kernel, kernel_at
-from ringscope.virtual.faults import ERROR_CODE, ERROR_DIMENSIONS, Fault, Stall
+from ringscope.virtual.faults import ERROR_CODE, ERROR_DIMENSIONS, Fault
 
 if TYPE_CHECKING:
     from ringscope.virtual.client import Client

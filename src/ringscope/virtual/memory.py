@@ -141,7 +141,7 @@ class Buffer:
     mapped: bool = False
 
 
-class MemoryFault(OSError):
+class MemoryFault(OSError):  # noqa: N818  the hardware's word
     """The GPU touched ``va``, which is not mapped for it."""
 
     def __init__(self, va: int) -> None:

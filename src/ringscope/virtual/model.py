@@ -53,10 +53,14 @@ class Model:
         return self.part.device_ids[0] if self.part.device_ids else 0x7FFF
 
     @property
+    def arrays(self) -> int:
+        """``array_count``: the catalogue's, or as many as no array needs more than 16 CUs."""
+        return self.part.array_count or -(-self.part.cus // 16)
+
+    @property
     def cus_per_array(self) -> int:
         """``cu_per_simd_array``: the catalogue's, or the fewest CUs per array that hold all."""
-        arrays = self.part.array_count or 1
-        return self.part.cus_per_array or -(-self.part.cus // arrays)
+        return self.part.cus_per_array or -(-self.part.cus // self.arrays)
 
 
 _GFX9 = (Cache(1, 16, 64, 4), Cache(2, 4096, 64))

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 SET_SH_REG, SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL = 0x76, 0x79, 0x46, 0x12, 0x28
 _QUIET = {pm4.NOP, pm4.ACQUIRE_MEM, SET_SH_REG, SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL}
-_BATCH_DWORDS = 4096
 _DEPTH = 4
 """Indirect buffers may call further ones this deep; hardware allows two levels, real clients use one."""
 
@@ -38,7 +37,7 @@ def run(cp: Processor, ring: Ring) -> int:
     rang = client.doorbells[ring.slot]
     dwords = ring.bytes // 4
     taken = 0
-    while ring.index < rang and taken < _BATCH_DWORDS:
+    while ring.index < rang and taken < cp.batch:
         word = client.space.read32(ring.base + ring.index % dwords * 4)
         length = _length(ring, word)
         if ring.index + length > rang:
@@ -114,7 +113,7 @@ def _one(cp: Processor, ring: Ring, packet: list[int], depth: int) -> None:
         if packet[2] >> 24 & 7 and len(packet) > 7:
             ring.client.events.signal(packet[7] & 0xFFFFFF)
             if cp.record:
-                cp.record.interrupt(ring, packet[7])
+                cp.record.interrupt(ring.client, ring, packet[7])
     else:
         raise Fault(ERROR_PACKET, f"PM4 opcode {opcode:#x} is not carried out on this device")
 

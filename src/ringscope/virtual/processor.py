@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ringscope.stack.kfd.records import IoctlQueueType
 from ringscope.virtual import aql, pm4, sdma, signals
 from ringscope.virtual.events import HW_EXCEPTION, MEMORY
-from ringscope.virtual.faults import Fault
+from ringscope.virtual.faults import ERROR_MEMORY, Fault, hardware_exception, memory_exception
 from ringscope.virtual.memory import MemoryFault
 from ringscope.virtual.ring import UNRUNG, Ring
 
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
     from ringscope.virtual.kernels import Kernels
     from ringscope.virtual.record import Recorder
 
+BATCH = 64
+"""Most packets of one ring before others are looked at."""
 _RUN = {IoctlQueueType.COMPUTE_AQL: aql.run, IoctlQueueType.COMPUTE: pm4.run}
-FAULT_ERROR = 1 << 4
-"""Code put into the inactive signal of a queue whose memory access faulted; ROCr reports it as a general error."""
 
 
 class Processor:
@@ -36,6 +38,9 @@ class Processor:
         self.rings: list[Ring] = []
         self.began = 0
         self.refused = 0
+        self.halted = False
+        self.batch = BATCH
+        self.on_packet: Callable[[Ring], None] | None = None
 
     def add(self, ring: Ring) -> None:
         """A queue was made: its doorbell starts unrung, whatever its slot held before."""
@@ -56,6 +61,8 @@ class Processor:
     def turn(self) -> int:
         """One look at every queue; returns how much was done (0: nothing to do)."""
         done = 0
+        if self.halted:
+            return 0
         for ring in self.rings:
             if ring.client.doorbells[ring.slot] == ring.last and not ring.waiting:
                 continue
@@ -67,12 +74,15 @@ class Processor:
     def _serve(self, ring: Ring) -> int:
         retired = aql.retire(ring, time.monotonic_ns()) if ring.busy else 0
         try:
-            return retired + _RUN.get(ring.type, sdma.run)(self, ring)
+            taken = _RUN.get(ring.type, sdma.run)(self, ring)
+            if taken and self.on_packet:
+                self.on_packet(ring)
+            return retired + taken
         except Fault as fault:
             self.stop(ring, str(fault), fault.code)
         except MemoryFault as fault:
-            self.stop(ring, f"touched GPU address {fault.va:#x}, which is not mapped", FAULT_ERROR)
-            ring.client.events.signal_type(MEMORY, _memory_exception(fault.va, ring.gpu_id))
+            self.stop(ring, f"touched GPU address {fault.va:#x}, which is not mapped", ERROR_MEMORY)
+            ring.client.events.signal_type(MEMORY, memory_exception(fault.va, ring.gpu_id))
         except OSError:
             # The process is going away under us: its pidfd says so next.
             ring.waiting = False
@@ -80,29 +90,15 @@ class Processor:
 
     def stop(self, ring: Ring, why: str, code: int) -> None:
         """A fault: the queue stops for good, the runtime and the user are told."""
+        if ring.fault:
+            return
         ring.fault, ring.waiting = why, False
         self.refused += 1
         print(f"ringscope: {ring.label}: {why}", file=sys.stderr)
         if self.record:
             self.record.fault(ring, why)
         if ring.type is IoctlQueueType.COMPUTE_AQL:
-            try:
-                signals.set_error(ring.client, ring.read_va & ~0xFFF | (ring.read_va & 0xFFF) - 0x80, code)
-            except OSError:
-                pass
+            with suppress(OSError):  # the queue structure may be gone with the process
+                signals.set_error(ring.client, ring.read_va - signals.READ_DISPATCH_ID, code)
         else:
-            ring.client.events.signal_type(HW_EXCEPTION, _hardware_exception(ring.gpu_id))
-
-
-def _memory_exception(va: int, gpu_id: int) -> bytes:
-    """``kfd_hsa_memory_exception_data``: not present, at that address."""
-    return (
-        b"".join(n.to_bytes(4, "little") for n in (1, 0, 0, 0))
-        + va.to_bytes(8, "little")
-        + gpu_id.to_bytes(4, "little")
-    )
-
-
-def _hardware_exception(gpu_id: int) -> bytes:
-    """``kfd_hsa_hw_exception_data``: type, cause (a hang), memory not lost, gpu_id."""
-    return b"".join(n.to_bytes(4, "little") for n in (0, 0, 0, gpu_id))
+            ring.client.events.signal_type(HW_EXCEPTION, hardware_exception(ring.gpu_id))

@@ -1,7 +1,158 @@
-"""Recording."""
+"""What a run leaves behind: a Recording of everything that happened, and captures of the moments that matter.
+
+``recording.jsonl`` holds a header line and one event a line, in the order in which they happened; :func:`load` gives
+the Recording back. ``before``, ``peak`` and ``after`` hold debugfs and sysfs texts as a real machine's would be
+captured: before any queue, with the most queues there ever were, and at the end. ``ringscope explain`` reads the
+folder.
+"""
 
 from __future__ import annotations
 
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from ringscope.errors import InputError
+from ringscope.parts import ioctl
+from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
+from ringscope.stack.text import capture
+
+if TYPE_CHECKING:
+    from ringscope.snapshot import Snapshot
+    from ringscope.virtual.client import Client
+    from ringscope.virtual.kernels import Dispatch
+    from ringscope.virtual.ring import Ring
+
+SCHEMA = "ringscope.recording/1"
+NAME = "recording.jsonl"
+ORIGIN = "virtual"
+_BY_NR = {row.nr: row for row in ioctl.IOCTLS}
+_POINTERLESS = {"pad"}
+
 
 class Recorder:
-    """Later."""
+    """Writes a run into ``folder``: made when it is not there, InputError when it cannot be or is not empty.
+
+    The events go to a file aside, which gets its name when the run is over.
+    """
+
+    def __init__(self, folder: Path, facts: Mapping[str, Value]) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise InputError("the folder is not empty", str(folder), "name a new one")
+            self._aside = folder / f".{NAME}"
+            self._file: TextIO = self._aside.open("w")
+        except OSError as error:
+            raise InputError(f"cannot be written ({error.strerror})", str(folder), "name a writable folder") from error
+        self.folder = folder
+        self.counters: Counter[str] = Counter()
+        self._facts = dict(facts)
+        self._peak = 0
+        self._line({"schema": SCHEMA, "origin": ORIGIN, "clock": Clock.MONOTONIC.value})
+
+    def _line(self, row: object) -> None:
+        self._file.write(json.dumps(row, separators=(",", ":")) + "\n")
+
+    def _event(self, kind: Kind, pid: int | None, attrs: Mapping[str, Value]) -> None:
+        self._line([time.monotonic_ns(), kind.value, pid, attrs])
+        self.counters[kind.value] += 1
+
+    def driver(self, events: list[Event]) -> None:
+        """Take over what the driver logged since the last time."""
+        for event in events:
+            self._line([event.time_ns, event.kind.value, event.pid, dict(event.attrs)])
+            self.counters[event.kind.value] += 1
+        events.clear()
+
+    def opened(self, client: Client) -> None:
+        """A process opened the driver."""
+        self._event(Kind.PROCESS_OPEN, client.pid, {"name": client.name})
+
+    def died(self, client: Client) -> None:
+        """A process has gone."""
+        self._event(Kind.PROCESS_EXIT, client.pid, {})
+
+    def ioctl(self, client: Client, request: int, arguments: bytes | bytearray, error: int, why: str) -> None:
+        """An ioctl was answered: its arguments as they are after the call."""
+        row = _BY_NR.get(request & 0xFF)
+        attrs: dict[str, Value] = {"name": row.name if row else f"{request & 0xFF:#04x}", "errno": error}
+        if why:
+            attrs["why"] = why
+        if row and len(arguments) >= row.args.size:
+            values = row.args.unpack(arguments)
+            attrs |= {name: value for name, value in values.items() if name not in _POINTERLESS}
+        self._event(Kind.IOCTL, client.pid, attrs)
+        self.counters[f"ioctl:{attrs['name']}"] += 1
+
+    def packet(self, ring: Ring, kind: str, attrs: Mapping[str, Value]) -> None:
+        """The command processor took a packet."""
+        self._event(Kind.PACKET, ring.client.pid, {"qid": ring.number, "index": ring.index, "type": kind, **attrs})
+        self.counters[f"packet:{kind}"] += 1
+
+    def dispatch(self, ring: Ring, name: str, how: str, job: Dispatch) -> None:
+        """A kernel dispatch: carried out (a runtime's own), or timed."""
+        attrs: dict[str, Value] = {
+            "qid": ring.number,
+            "index": ring.index,
+            "kernel": name,
+            "grid": ",".join(map(str, job.grid)),
+            "workgroup": ",".join(map(str, job.workgroup)),
+            "how": how,
+        }
+        self._event(Kind.DISPATCH, ring.client.pid, attrs)
+
+    def interrupt(self, client: Client, ring: Ring, event: int) -> None:
+        """The GPU raised an interrupt that names an event."""
+        self._event(Kind.INTERRUPT, client.pid, {"qid": ring.number, "event": event})
+
+    def fault(self, ring: Ring, why: str) -> None:
+        """A queue stopped."""
+        self._event(Kind.FAULT, ring.client.pid, {"qid": ring.number, "index": ring.index, "why": why})
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Keep what the machine looks like now under the snapshot's label."""
+        for path, text in capture(snapshot).items():
+            file = self.folder / snapshot.label / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+
+    def peak(self, queues: int) -> bool:
+        """Whether so many queues are more than at any capture so far."""
+        if queues <= self._peak:
+            return False
+        self._peak = queues
+        return True
+
+    def close(self, facts: Mapping[str, Value]) -> None:
+        """The run is over: write the counters, give the file its name."""
+        self._line({"counters": dict(sorted(self.counters.items())), "facts": self._facts | dict(facts)})
+        self._file.close()
+        self._aside.rename(self.folder / NAME)
+
+
+def load(folder: Path) -> Recording:
+    """The Recording of a run; InputError when the file is absent, cut off or none of ours."""
+    file = folder / NAME
+    try:
+        lines = file.read_text().splitlines()
+        head, tail = json.loads(lines[0]), json.loads(lines[-1])
+        if head["schema"] != SCHEMA:
+            raise InputError(f"schema {head['schema']!r} is not {SCHEMA}", str(file))
+        events = tuple(_events(file, Clock(head["clock"]), lines[1:-1]))
+        return Recording(head["origin"], events, tail["counters"], tail["facts"])
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror})", str(file), "name a folder that exec --record wrote"
+        ) from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError("is no complete recording", str(file), "let the recorded run end") from error
+
+
+def _events(file: Path, clock: Clock, lines: Iterable[str]) -> Iterable[Event]:
+    for number, line in enumerate(lines, 2):
+        time_ns, kind, pid, attrs = json.loads(line)
+        yield Event(time_ns, Kind(kind), attrs, Source(str(file), number), clock, pid)

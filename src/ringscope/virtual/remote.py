@@ -100,10 +100,15 @@ def name_of(pid: int) -> str:
         return ""
 
 
+def folder(tid: int) -> str:
+    """The current folder of a thread."""
+    return str(Path(f"/proc/{tid}/cwd").readlink())
+
+
 def descriptor(tid: int, fd: int) -> str:
     """What a descriptor of that thread leads to; empty when it is not open."""
     try:
-        return os.readlink(f"/proc/{tid}/fd/{fd}")
+        return os.readlink(f"/proc/{tid}/fd/{fd}")  # noqa: PTH115  once an ioctl: speed counts
     except OSError:
         return ""
 

@@ -39,6 +39,10 @@ class Root:
         """Whether it is there, whole."""
         return (self.path / READY).is_file()
 
+    def environment(self) -> dict[str, str]:
+        """What the process environment needs more: ROCr 5.2's rocminfo asks lsmod, which a machine may lack."""
+        return {"PATH": f"{os.environ.get('PATH', '')}:{self.path / 'usr' / 'bin'}"}
+
     @property
     def libraries(self) -> Path:
         """The folder of its shared libraries."""

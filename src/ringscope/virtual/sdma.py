@@ -9,6 +9,21 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from ringscope.parts.sdma import (
+    ATOMIC,
+    COND_EXE,
+    CONST_FILL,
+    COPY,
+    COPY_LINEAR,
+    FENCE,
+    GCR,
+    NOP,
+    POLL_REGMEM,
+    TIMESTAMP,
+    TIMESTAMP_SET,
+    TRAP,
+    WRITE,
+)
 from ringscope.virtual import signals
 from ringscope.virtual.faults import ERROR_PACKET, Fault, Stall
 from ringscope.virtual.pm4 import COMPARE
@@ -17,10 +32,9 @@ if TYPE_CHECKING:
     from ringscope.virtual.processor import Processor
     from ringscope.virtual.ring import Ring
 
-NOP, COPY, WRITE, INDIRECT, FENCE, TRAP, POLL, ATOMIC, FILL, TIMESTAMP, GCR = 0, 1, 2, 4, 5, 6, 8, 10, 11, 13, 17
-_COPY_LINEAR, _COPY_RECT = 0, 4
+_COPY_RECT = 4
+"""Sub-opcode of the linear sub-window copy (ROCR sdma_registers.h SDMA_PKT_COPY_LINEAR_RECT)."""
 _ATOMIC_SWAP, _ATOMIC_CAS, _ATOMIC_ADD, _ATOMIC_SUB = 0x27, 0x28, 0x2F, 0x30
-_BATCH = 256
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 
@@ -29,7 +43,7 @@ def run(cp: Processor, ring: Ring) -> int:
     client, space = ring.client, ring.client.space
     rang = client.doorbells[ring.slot]
     taken = 0
-    while ring.index < rang and taken < _BATCH:
+    while ring.index < rang and taken < cp.batch:
         at = ring.index % ring.bytes
         room = min(64, ring.bytes - at)
         words = struct.unpack(f"<{room // 4}I", space.read(ring.base + at, room))
@@ -62,7 +76,7 @@ def _one(cp: Processor, ring: Ring, words: tuple[int, ...]) -> int:
     length = 1
     if opcode == NOP:
         length = 1 + (head >> 16 & 0x3FFF)
-    elif opcode == COPY and sub == _COPY_LINEAR:
+    elif opcode == COPY and sub == COPY_LINEAR:
         size, source, target = (words[1] & 0x3FFFFFFF) + 1, _address(words, 3), _address(words, 5)
         length = 7
         space.copy(target, source, size)
@@ -86,8 +100,8 @@ def _one(cp: Processor, ring: Ring, words: tuple[int, ...]) -> int:
         event = words[1] & 0xFFFFFFF
         ring.client.events.signal(event)
         if cp.record:
-            cp.record.interrupt(ring, event)
-    elif opcode == POLL:
+            cp.record.interrupt(ring.client, ring, event)
+    elif opcode == POLL_REGMEM:
         length = 6
         function = head >> 28 & 7
         if function >= len(COMPARE):
@@ -97,7 +111,7 @@ def _one(cp: Processor, ring: Ring, words: tuple[int, ...]) -> int:
     elif opcode == ATOMIC:
         length = 8
         _atomic(ring, head >> 25 & 0x7F, _address(words, 1), _address(words, 3), _address(words, 5))
-    elif opcode == FILL:
+    elif opcode == CONST_FILL:
         length = 5
         size = (words[4] & 0x3FFFFF) + 1
         unit = 1 << (head >> 30)
@@ -107,11 +121,14 @@ def _one(cp: Processor, ring: Ring, words: tuple[int, ...]) -> int:
         attrs = {"bytes": size, "target": _address(words, 1), "value": words[3]}
     elif opcode == TIMESTAMP:
         length = 3
-        space.write64(_address(words, 1), signals.gpu_clock())
+        if sub != TIMESTAMP_SET:
+            space.write64(_address(words, 1), signals.gpu_clock())
+    elif opcode == COND_EXE:
+        length = 5
+        if space.read32(_address(words, 1)) != words[3]:
+            length += words[4] & 0x3FFF
     elif opcode == GCR:
         length = 5
-    elif opcode == INDIRECT:
-        raise Fault(ERROR_PACKET, f"SDMA indirect buffer at byte {ring.index} is not carried out on this device")
     else:
         raise Fault(ERROR_PACKET, f"SDMA opcode {opcode} (sub {sub}) at byte {ring.index} is not known")
     if cp.record:
@@ -153,6 +170,15 @@ def _rectangle(ring: Ring, words: tuple[int, ...]) -> dict[str, int]:
 
 
 _NAMES = {
-    NOP: "nop", COPY: "copy", WRITE: "write", FENCE: "fence", TRAP: "trap", POLL: "poll", ATOMIC: "atomic",
-    FILL: "fill", TIMESTAMP: "timestamp", GCR: "gcr",
-}  # fmt: skip
+    NOP: "nop",
+    COPY: "copy",
+    WRITE: "write",
+    FENCE: "fence",
+    TRAP: "trap",
+    POLL_REGMEM: "poll",
+    ATOMIC: "atomic",
+    CONST_FILL: "fill",
+    TIMESTAMP: "timestamp",
+    COND_EXE: "conditional",
+    GCR: "gcr",
+}

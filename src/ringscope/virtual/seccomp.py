@@ -130,7 +130,7 @@ class Listener:
         except OSError:
             return None
         number, tid, _, nr, _, _, *words = struct.unpack("<QIIiIQ6Q", self._call)
-        return (number, tid, nr, *words)  # type: ignore[return-value]
+        return (number, tid, nr, *words)
 
     def _send(self, number: int, value: int, error: int, flags: int) -> None:
         struct.pack_into("<QqiI", self._answer, 0, number, value, -error, flags)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from ringscope.errors import InputError
@@ -14,39 +17,83 @@ from ringscope.virtual.gpu import Gpu
 from ringscope.virtual.injection import Faults
 from ringscope.virtual.kernels import Kernels, Policy
 from ringscope.virtual.model import model_of
+from ringscope.virtual.record import Recorder
 from ringscope.virtual.seccomp import Listener
 
 
-class Session:
-    """What was asked for; checked when built (InputError)."""
+@dataclass(frozen=True)
+class Options:
+    """What was asked for: a catalogue device, what to do with kernels, where to record, what to break."""
 
-    def __init__(self, gpu: str, kernels: Policy, record: Path | None, faults: tuple[str, ...]) -> None:
-        self.model = model_of(gpu)
-        self.machine = MachineSpec.of(self.model.part.key)
-        self.kernels = kernels
+    gpu: str = "mi210"
+    kernels: Policy = Policy.REFUSE
+    record: Path | None = None
+    faults: tuple[str, ...] = ()
 
-    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
-        """Run a program to its end; returns its exit code."""
-        if not command:
-            raise InputError("no program given", todo="ringscope exec -- PROGRAM ARGS")
-        node = self.machine.nodes[0]
-        tree = Tree(topology.files(self.model, node), topology.LINKS, topology.ROOTS)
-        try:
-            pid, fd = supervisor.launch(command, environment)
-            supervisor.check_access(pid)
-            listener = Listener(fd)
-            kernels = Kernels(self.kernels, self.model.part.cus)
-            gpu = Gpu(self.model, self.machine, listener, kernels, Faults(), None)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            for path, text in gpu.debugfs().items():
-                tree.live(f"{topology.DEBUGFS}/{path}", text)
-            tree.live_folder(topology.PROC, gpu.kfd_proc)
-            try:
-                code = supervisor.Supervisor(pid, listener, gpu, tree).run()
-                for line in gpu.summary():
-                    supervisor.say(line)
-            finally:
-                gpu.close()
-        finally:
-            tree.close()
+
+def run(options: Options, command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a program on a virtual GPU to its end; returns its exit code, 128 + n for signal n.
+
+    Raises:
+        InputError: an option, the program or the host does not allow it.
+    """
+    if not command:
+        raise InputError("no program given", todo="write it behind --, as in ringscope exec -- rocminfo")
+    model = model_of(options.gpu)
+    machine = MachineSpec.of(model.part.key)
+    faults = Faults(options.faults)
+    recorder = None
+    if options.record:
+        recorder = Recorder(
+            options.record, {"gpu": model.part.key, "kernels": options.kernels.value, "command": " ".join(command)}
+        )
+    with ExitStack() as stack:
+        tree = Tree(topology.files(model, machine.nodes[0]), topology.LINKS, topology.ROOTS)
+        stack.callback(tree.close)
+        pid, fd = supervisor.launch(command, environment)
+        stack.callback(_reap, pid)
+        stack.callback(os.close, fd)
+        supervisor.check_access(pid)
+        listener = Listener(fd)
+        gpu = Gpu(model, machine, listener, Kernels(options.kernels, model.part.cus), faults, recorder)
+        stack.callback(gpu.close)
+        for path, text in gpu.debugfs().items():
+            tree.live(f"{topology.DEBUGFS}/{path}", text)
+        tree.live_folder(topology.PROC, gpu.kfd_proc)
+        if recorder:
+            recorder.snapshot(gpu.snapshot("before"))
+        with _signals(pid):
+            code = supervisor.Supervisor(pid, listener, gpu, tree).run()
+        gpu.end()
+        for line in gpu.summary():
+            supervisor.say(line)
+        if recorder:
+            recorder.snapshot(gpu.snapshot("after"))
+            recorder.close({"exit_code": code})
+            supervisor.say(f"recorded to {options.record} - try: ringscope explain {options.record}")
         return code
+
+
+def _reap(pid: int) -> None:
+    """Leave nobody behind: a program that outlives its supervisor would find half of its calls gone."""
+    with suppress(ProcessLookupError, ChildProcessError):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@contextmanager
+def _signals(pid: int) -> Iterator[None]:
+    """While the program runs, an interrupt from the terminal is its own business, and a TERM is handed on to it."""
+
+    def hand_on(number: int, _: object) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None)}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        before[number] = signal.signal(number, hand_on)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

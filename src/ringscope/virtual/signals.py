@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 VALUE, MAILBOX, EVENT, START, END = 8, 16, 24, 32, 40
 INACTIVE_SIGNAL = 0xC0
-WRITE_DISPATCH_ID = 0x38
+WRITE_DISPATCH_ID, READ_DISPATCH_ID = 0x38, 0x80
 _MASK = 0xFFFFFFFFFFFFFFFF
 GPU_CLOCK_HZ = 100_000_000
 """The reference clock that timestamps are taken from, on every part here."""
@@ -30,8 +30,8 @@ def value(client: Client, signal: int) -> int:
     return word - (1 << 64) if word >> 63 else word
 
 
-def notify(client: Client, signal: int) -> None:
-    """Wake whoever sleeps on a signal: its mailbox gets the event's id, then the interrupt comes."""
+def notify(client: Client, signal: int) -> int:
+    """Wake whoever sleeps on a signal: its mailbox gets the event's id, then the interrupt comes; returns the id."""
     space = client.space
     mailbox = space.read64(signal + MAILBOX)
     event = space.read32(signal + EVENT)
@@ -39,14 +39,15 @@ def notify(client: Client, signal: int) -> None:
         space.write64(mailbox, event)
     if event:
         client.events.signal(event)
+    return event
 
 
-def complete(client: Client, signal: int, start: int) -> None:
-    """A packet is done: stamp its times, decrement its signal, wake waiters.
+def complete(client: Client, signal: int, start: int) -> int:
+    """A packet is done: stamp its times, decrement its signal, wake waiters; returns the event signalled.
 
-    The decrement is a read and a write: x86 Python has no atomic one. A program that changes the same signal at the
-    very same moment can lose its change, where hardware would not (fidelity: a completion signal belongs to the GPU
-    while its packet is in flight, and no ROCm runtime touches it then).
+    The decrement is a load and a store, for Python has no atomic one: a program that changes the same signal at that
+    very moment can lose its change, where hardware would not. No ROCm runtime does; a completion signal belongs to the
+    GPU while its packet is in flight.
     """
     space = client.space
     here = space.here(signal)
@@ -62,11 +63,11 @@ def complete(client: Client, signal: int, start: int) -> None:
             space.write64(mailbox, event)
         if event:
             client.events.signal(event)
-        return
+        return event
     space.write64(signal + START, start)
     space.write64(signal + END, gpu_clock())
     space.write64(signal + VALUE, (value(client, signal) - 1) & _MASK)
-    notify(client, signal)
+    return notify(client, signal)
 
 
 def set_error(client: Client, queue_structure: int, code: int) -> None:

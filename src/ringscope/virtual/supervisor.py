@@ -61,7 +61,7 @@ def _become(program: str, command: Sequence[str], environment: Mapping[str, str]
         pipe.close()
         for number in (signal.SIGINT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
-        os.execve(program, command, environment)
+        os.execve(program, list(command), environment)  # noqa: S606  that is the point
     except InputError as error:
         pipe.send(str(error).encode())
     except OSError as error:

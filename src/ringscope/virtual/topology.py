@@ -127,7 +127,7 @@ def _gpu_properties(model: Model, node: NodeSpec) -> dict[str, int]:
         "io_links_count": 1,
         "simd_id_base": _SIMD_ID_BASE,
         "cu_per_simd_array": model.cus_per_array,
-        "array_count": model.part.array_count or 1,
+        "array_count": model.arrays,
         "device_id": model.device_id,
         "drm_render_minor": RENDER_MINOR,
         "max_engine_clk_fcompute": model.clock_mhz,

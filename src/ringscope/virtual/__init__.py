@@ -1,0 +1,16 @@
+"""A virtual AMD GPU for unmodified ROCm programs: no GPU, no driver, no root, no compiler.
+
+``ringscope exec -- PROGRAM`` starts the program under a seccomp filter (:mod:`.seccomp`) and serves what it asks of the
+kernel (:mod:`.supervisor`): the files of amdgpu and amdkfd (:mod:`.files`, :mod:`.topology`), the ioctls of
+``/dev/kfd`` (:mod:`.ioctls`) and of the render node (:mod:`.drm`). What a queue is and when it sits in a slot is
+decided by the modelled driver (:mod:`ringscope.stack.kfd`); rings that have a slot are taken packet by packet
+(:mod:`.processor`, :mod:`.aql`, :mod:`.pm4`, :mod:`.sdma`). Memory is one sparse file that both sides map
+(:mod:`.memory`). A run can be recorded (:mod:`.record`) and broken on purpose (:mod:`.injection`).
+
+What is real and what is not: queues, memory, copies, fills, fences, events and everything debugfs shows are what the
+program's calls make of them. A program's own kernels are not computed (:mod:`.kernels` says which few are carried
+out). Queues take turns by priority, then round robin, at packet borders; nothing is preempted in the middle of a packet.
+
+Use this room to see what a program asks of the driver, or to run a ROCm program's host side in CI. To ask how long
+something takes on a real device, use :mod:`ringscope.scenario`.
+"""

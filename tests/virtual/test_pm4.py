@@ -1,0 +1,99 @@
+import struct
+
+import pytest
+from virtual_machines import Bench, bench
+
+from ringscope.parts import pm4 as table
+from ringscope.stack.kfd.records import IoctlQueueType
+from ringscope.virtual import aql, events
+from ringscope.virtual.ring import Ring
+
+
+def packet(opcode: int, *body: int) -> list[int]:
+    return [table.header(opcode, len(body) + 1), *body]
+
+
+def split(address: int) -> tuple[int, int]:
+    return address & 0xFFFFFFFF, address >> 32
+
+
+def submit(b: Bench, ring: Ring, *packets: list[int]) -> int:
+    at = b.client.doorbells[ring.slot]
+    for word in (word for one in packets for word in one):
+        b.client.space.write32(ring.base + at * 4 % ring.bytes, word)
+        at += 1
+    b.client.doorbells[ring.slot] = at
+    return b.processor.turn()
+
+
+def queue(b: Bench) -> Ring:
+    return b.ring(IoctlQueueType.COMPUTE)
+
+
+WRITE_MEMORY = 5 << 8
+
+
+def test_write_data_release_and_wait() -> None:
+    with bench() as b:
+        ring, room = queue(b), b.memory()
+        event = b.client.events.create(events.SIGNAL, False)
+        space = b.client.space
+        submit(
+            b,
+            ring,
+            [table.NOP_FILLER],
+            packet(table.NOP, 1, 2, 3),
+            packet(table.WRITE_DATA, WRITE_MEMORY, *split(room), 11, 12),
+            packet(table.ACQUIRE_MEM, 0, 0xFFFFFFFF, 0, 0, 0, 4),
+            packet(table.WAIT_REG_MEM, 3 | 1 << 4, *split(room + 8), 5, 0xFF, 4),
+            packet(table.RELEASE_MEM, 0, 2 << 29 | 2 << 24, *split(room + 16), 0x55667788, 0x11223344, event.number),
+        )
+        assert (space.read32(room), space.read32(room + 4)) == (11, 12)
+        assert ring.waiting and not event.signaled
+        space.write32(room + 8, 0x105)
+        b.processor.turn()
+        assert space.read64(room + 16) == 0x1122334455667788
+        assert event.signaled and space.read32(ring.read_va) == ring.index == b.client.doorbells[ring.slot]
+
+
+def test_an_indirect_buffer_is_carried_out_from_both_kinds_of_queue() -> None:
+    with bench() as b:
+        body = packet(table.WRITE_DATA, WRITE_MEMORY, *split(room := b.memory()), 99)
+        buffer = b.memory()
+        b.client.space.write(buffer, struct.pack(f"<{len(body)}I", *body))
+        jump = packet(table.INDIRECT_BUFFER, *split(buffer), len(body) | 1 << 23)
+        submit(b, queue(b), jump)
+        assert b.client.space.read32(room) == 99
+        b.client.space.write32(room, 0)
+        done = b.signal(1)
+        b.submit(b.ring(), struct.pack("<HH4II32xQ", 1 << 8, aql.FORMAT_PM4_IB, *jump, 10, done))
+        b.processor.turn()
+        assert b.client.space.read32(room) == 99 and b.value(done) == 0
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [0x12345678],
+        packet(0x15, 1, 1, 1, 1),
+        packet(table.WRITE_DATA, WRITE_MEMORY),
+        [table.header(table.NOP, 50)],
+    ],
+    ids=["no-header", "dispatch", "short", "cut-off"],
+)
+def test_a_bad_packet_stops_the_queue(bad: list[int], capsys: pytest.CaptureFixture[str]) -> None:
+    with bench() as b:
+        ring = queue(b)
+        submit(b, ring, bad)
+        assert ring.fault and ring.index == 0
+        assert "PM4" in capsys.readouterr().err
+
+
+def test_buffers_that_call_each_other_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with bench() as b:
+        ring, buffer = queue(b), b.memory()
+        jump = packet(table.INDIRECT_BUFFER, *split(buffer), 4)
+        b.client.space.write(buffer, struct.pack("<4I", *jump))
+        submit(b, ring, jump)
+        assert "call each other" in ring.fault
+        assert capsys.readouterr().err

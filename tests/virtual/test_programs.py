@@ -1,0 +1,115 @@
+"""Unmodified ROCm programs of three generations on the virtual GPU, judged by their data and by the recording."""
+
+import re
+from collections import Counter
+
+import pytest
+from exec_runs import Build, Runner, fetched
+
+from ringscope.parts.catalogue import find
+from ringscope.recording import Kind
+from ringscope.virtual.rocm import ROOTS, Root
+
+HIGH = {"rocm-5.2": 15, "rocm-6.1": 15, "rocm-6.4": 11}
+"""What a high priority is for KFD: the runtime's choice changed with ROCr 6.2 (facts §2)."""
+
+
+PAIRS = ((ROOTS[0], "mi210"), *((root, gpu) for root in ROOTS[1:] for gpu in ("mi210", "mi308x")))
+"""ROCm 5.2 does not know gfx942."""
+
+
+@pytest.fixture(params=PAIRS, ids=lambda pair: f"{pair[0].name}-{pair[1]}")
+def pair(request: pytest.FixtureRequest) -> tuple[Root, str]:
+    return fetched(request.param[0]), request.param[1]
+
+
+def test_rocminfo_shows_the_device(pair: tuple[Root, str], virtual: Runner) -> None:
+    root, gpu = pair
+    ran = virtual(root, "rocminfo", gpu=gpu)
+    assert ran.code == 0, ran.err
+    assert f"AMD Instinct {gpu.upper()}" in ran.out
+    assert re.search(rf"Name: +gfx{find(gpu).gfx} ", ran.out)
+    assert re.search(rf"Compute Unit: +{find(gpu).cus} ", ran.out)
+    ran.clean()
+
+
+def test_queues_depend_on_each_other_and_waits_end_when_they_should(
+    pair: tuple[Root, str], virtual: Runner, built: Build
+) -> None:
+    root, gpu = pair
+    ran = virtual(root, built(root, "queues"), gpu=gpu)
+    assert ran.out.splitlines() == [
+        "timed 1 after its time",
+        "half 1",
+        "both 0",
+        "or before 1",
+        "or after 0",
+        "wrong 0, read 2402 and 1502",
+        "end",
+    ]
+    assert ran.code == 0
+    ran.clean()
+    assert {event.attrs["queue_priority"] for event in ran.calls("CREATE_QUEUE")} == {7}
+    updates = [event.attrs["queue_priority"] for event in ran.calls("UPDATE_QUEUE")]
+    assert updates == [0, 7, HIGH[root.name]]
+    timed_out = [event for event in ran.calls("WAIT_EVENTS") if event.attrs["wait_result"] == 1]
+    assert timed_out
+
+
+def test_stream_priorities_arrive_by_update(pair: tuple[Root, str], virtual: Runner, built: Build) -> None:
+    root, gpu = pair
+    ran = virtual(root, built(root, "streams"), "6", gpu=gpu)
+    assert (ran.code, ran.out) == (0, "range 1 -1\nend\n"), ran.err
+    ran.clean()
+    creates, updates = ran.calls("CREATE_QUEUE"), ran.calls("UPDATE_QUEUE")
+    assert len(creates) == 13  # 4 of each priority, however many streams, and ROCr's own
+    assert Counter(event.attrs["queue_priority"] for event in creates) == {7: 13}
+    assert Counter(event.attrs["queue_priority"] for event in updates) == {HIGH[root.name]: 4, 0: 4}
+    if gpu == "mi308x":
+        sizes = {(event.attrs["ctx_save_restore_size"], event.attrs["ctl_stack_size"]) for event in creates}
+        assert sizes == {(0xBA6000, 0x2000)}
+
+
+def test_copies_are_right(pair: tuple[Root, str], virtual: Runner, built: Build) -> None:
+    root, gpu = pair
+    ran = virtual(root, built(root, "copies"), gpu=gpu)
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.out.endswith("wrong 0\nend\n")
+    ran.clean()
+    kinds = ran.recording.counters
+    assert kinds["packet:sdma-copy"]
+    assert {event.attrs["how"] for event in ran.recording.of(Kind.DISPATCH)} == {"carried-out"}
+
+
+def test_memory_is_shared_between_processes(pair: tuple[Root, str], virtual: Runner, built: Build) -> None:
+    root, gpu = pair
+    ran = virtual(root, built(root, "ipc"), gpu=gpu)
+    assert (ran.code, ran.out) == (0, "child 0, parent good\n"), ran.err
+    ran.clean()
+    assert len(list(ran.recording.of(Kind.PROCESS_EXIT))) == 2
+
+
+def test_cu_masks_reach_the_driver(pair: tuple[Root, str], virtual: Runner, built: Build) -> None:
+    root, gpu = pair
+    ran = virtual(root, built(root, "masks"), gpu=gpu)
+    assert ran.code == 0, ran.err
+    masks = [str(event.attrs["mask"]) for event in ran.recording.of(Kind.CU_MASK)]
+    assert [int(mask, 16) & 0xFFFFFFFF for mask in masks[:3]] == [0x1, 0xFF, 0xFFFFFFFF]
+    ran.clean()
+
+
+def test_a_kernel_of_the_program_is_refused_by_name(root: Root, virtual: Runner, built: Build) -> None:
+    ran = virtual(root, built(root, "kernel"))
+    assert ran.code != 0
+    assert "kernel double_all cannot be computed here; --kernels time" in ran.err
+    assert "1 queue stopped by a fault" in ran.err
+    assert "HSA_STATUS_ERROR_INVALID_CODE_OBJECT" in ran.err
+
+
+def test_a_kernel_takes_its_time_when_asked(pair: tuple[Root, str], virtual: Runner, built: Build) -> None:
+    root, gpu = pair
+    ran = virtual(root, built(root, "kernel"), "3", gpu=gpu, options=("--kernels", "time"))
+    assert (ran.code, ran.out) == (0, "launched 3, elapsed positive\nend\n"), ran.err
+    assert "3 kernels ran without computing" in ran.err
+    timed = [event for event in ran.recording.of(Kind.DISPATCH) if event.attrs["how"] == "timed"]
+    assert [event.attrs["kernel"] for event in timed] == ["double_all"] * 3

@@ -1,0 +1,149 @@
+"""Programs that need no ROCm: exit codes, children, files, and being told what does not work."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from exec_runs import PROJECT, Runner
+
+from ringscope.virtual import seccomp, topology
+from ringscope.virtual.files import Tree
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)])
+def test_the_exit_code_is_the_programs(script: str, code: int, virtual: Runner) -> None:
+    assert virtual(None, "/bin/sh", "-c", script).code == code
+
+
+def test_output_passes_untouched_and_the_summary_goes_to_stderr(virtual: Runner) -> None:
+    ran = virtual(None, "sh", "-c", "echo out; echo err >&2")
+    assert ran.out == "out\n"
+    assert ran.err.startswith("err\nringscope: virtual AMD Instinct MI210 · 0 processes · 0 ioctls made 0 queues")
+
+
+def test_every_child_sees_the_device(virtual: Runner) -> None:
+    ran = virtual(None, "sh", "-c", "(stat -c %F:%t:%T /dev/kfd & stat -c %F:%t:%T /dev/dri/renderD128 & wait) | sort")
+    assert ran.out == "character special file:1ff:0\ncharacter special file:e2:80\n"
+
+
+def test_sysfs_reads_lists_and_links_like_a_real_one(virtual: Runner) -> None:
+    script = """
+        cat /sys/class/kfd/kfd/topology/nodes/1/name
+        ls /sys/class/kfd/kfd/topology/nodes
+        grep -c . /sys/class/kfd/kfd/topology/nodes/1/properties
+        cat /sys/class/kfd/kfd/topology/system_properties
+        test -r /sys/module/amdgpu/version && echo version
+        test -e /sys/class/kfd/kfd/topology/nodes/7 || echo no seven
+        cat /sys/kernel/debug/kfd/mqds | wc -c
+        readlink /sys/class/kfd/kfd/proc
+        grep ^amdgpu /proc/modules | cut -d' ' -f1
+        realpath /sys/class/kfd/kfd/topology/nodes/1
+    """
+    lines = virtual(None, "sh", "-c", script, gpu="mi308x").out.splitlines()
+    assert lines[:4] == ["ip discovery", "0", "1", "38"]
+    assert lines[4:] == [
+        "platform_oem 0",
+        "platform_id 0",
+        "platform_rev 0",
+        "version",
+        "no seven",
+        "0",
+        "../../../devices/virtual/kfd/kfd/proc",
+        "amdgpu",
+        "/sys/devices/virtual/kfd/kfd/topology/nodes/1",
+    ]
+
+
+def test_files_of_the_host_are_untouched(virtual: Runner, tmp_path: Path) -> None:
+    (tmp_path / "host").write_text("host")
+    ran = virtual(None, "sh", "-c", f"cat {tmp_path}/host; echo more >> {tmp_path}/host; cat /no/such/file; echo $?")
+    assert ran.out == "host1\n"
+    assert (tmp_path / "host").read_text() == "hostmore\n"
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ringscope", "exec", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(PROJECT / "src")},
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--", "/no/such/program"], "/no/such/program: no such program"),
+        ([], "no program given"),
+        (["--gpu", "mi309", "--", "true"], "no device 'mi309'"),
+        (["--gpu", "fiji", "--", "true"], "32-bit doorbells"),
+        (["--fault", "meteor", "--", "true"], "--fault meteor: no such fault"),
+        (["--record", "/proc/nowhere", "--", "true"], "/proc/nowhere: cannot be written"),
+        (["--", sys.executable, "-m", "ringscope", "exec", "--", "true"], "the kernel allows one"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(words: list[str], says: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("ringscope: virtual")]
+    assert len(lines) == 1 and says in lines[0], done.stderr
+
+
+def test_a_filter_reports_only_device_ioctls_and_paths() -> None:
+    rules = seccomp.rules()
+    assert len(rules) == 13 + 2 * (len(seccomp.READS_PATH) + 1)
+    for at, (code, if_true, if_false, _) in enumerate(rules):
+        if code in (0x15, 0x45):
+            assert at + 1 + max(if_true, if_false) < len(rules)
+
+
+def test_a_terminated_supervisor_hands_the_signal_on(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    script = f"trap 'exit 9' TERM; echo > {ready}; while :; do sleep 0.05; done"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ringscope", "exec", "--", "/bin/sh", "-c", script],
+        env=os.environ | {"PYTHONPATH": str(PROJECT / "src")},
+        stderr=subprocess.DEVNULL,
+    )
+    while not ready.exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 9
+
+
+def test_a_tree_serves_live_files_and_folders_anew() -> None:
+    content = {"count": 0}
+
+    def text() -> str:
+        content["count"] += 1
+        return f"{content['count']}"
+
+    tree = Tree({"/a/b": "static"}, {"/link": "a"}, ("/a", "/link"))
+    try:
+        tree.live("/a/live", text)
+        tree.live_folder("/a/folder", lambda: {f"{content['count']}/x": "y"})
+        for seen in ("1", "2"):
+            assert Path(tree.real("/a/live", opening=True)).read_text() == seen
+            tree.real("/link/folder")
+            assert [p.name for p in Path(tree.folder + "/a/folder").iterdir()] == [seen]
+        assert tree.virtual("/a/b") == tree.virtual("/a//x/../b") == tree.virtual(tree.folder + "/a/b") == "/a/b"
+        assert tree.virtual("/ab") is tree.virtual("/") is None
+        assert Path(tree.real("/a/b")).read_text() == "static"
+    finally:
+        tree.close()
+    assert not Path(tree.folder).exists()
+
+
+def test_what_is_served_lies_below_what_is_claimed() -> None:
+    from ringscope.stack.machine import MachineSpec
+    from ringscope.virtual.model import model_of
+
+    files = topology.files(model_of("mi308x"), MachineSpec.of("mi308x").nodes[0])
+    for path in (*files, *topology.LINKS):
+        assert any(path == root or path.startswith(root + "/") for root in topology.ROOTS), path
