@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_machines import bench
 
-from ringscope.virtual.memory import PAGE, Flags, MemoryFault, Store
+from ringscope.virtual.memory import PAGE, Backing, Flags, MemoryFault, Store
 
 SIZES = st.lists(st.integers(1, 40 * PAGE), min_size=1, max_size=30)
 
@@ -15,7 +15,7 @@ SIZES = st.lists(st.integers(1, 40 * PAGE), min_size=1, max_size=30)
 def test_a_store_gives_disjoint_stretches_and_gets_all_of_them_back(sizes: list[int], order: object) -> None:
     store = Store(64 << 20, 64 << 20)
     whole = list(store._holes)
-    taken = []
+    taken: list[Backing] = []
     for size in sizes:
         backing = store.allocate(Flags.VRAM, size)
         assert backing.bytes >= size and backing.offset % PAGE == 0 and backing.offset
