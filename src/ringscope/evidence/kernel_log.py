@@ -88,6 +88,31 @@ _EVICT = "every queue of the process on this device is unmapped until it is rest
 _FAULT = "a GPU access to an address that is not mapped or not permitted; the process is told and usually dies"
 _PREEMPT = "this queue could not be preempted: its waves did not stop"
 
+_CREATION_DETAILS = {
+    "kfd_chardev.c set_queue_properties_from_user": (
+        *("Queue Percentage:", "Queue Priority:", "Queue Address:", "Queue Size:", "Queue r/w Pointers:"),
+        *("Queue Format:", "Queue EOP:", "Queue CTX save area:"),
+    ),
+    "kfd_chardev.c kfd_ioctl_create_queue": (
+        "amdgpu: Ring buffer address ==",
+        "amdgpu: Read ptr address ",
+        "amdgpu: Write ptr address ",
+    ),
+    "kfd_process_queue_manager.c pqm_create_queue": (
+        "amdgpu: The new slot id",
+        "amdgpu: PQM After",
+        "amdgpu: PQM done creating queue",
+    ),
+    "kfd_queue.c print_queue, print_queue_properties": (
+        *("Printing queue", "Queue Type:", "Queue percent:", "Queue Id:", "Queue Process ", "Queue Read Pointer:"),
+        *("Queue Write Pointer:", "Queue Doorbell ", "Queue MQD ", "Queue Device Address:"),
+    ),
+    "kfd_device_queue_manager.c create_queue_cpsch": ("queues are accountable so far",),
+    "kfd_packet_manager.c pm_create_runlist_ib, pm_send_runlist": (
+        *("runlist IB address:", "runlist ib size", "Finished map process and queues to runlist"),
+    ),
+}
+
 MESSAGES: tuple[Message, ...] = (
     # --- limits ---------------------------------------------------------------------------------------------------
     Message(
@@ -558,6 +583,11 @@ MESSAGES: tuple[Message, ...] = (
             ("worker", "inished evicting p", "kfd_process.c evict_process_worker"),
             ("worker", "tarted restoring p", "kfd_process.c restore_process_worker"),
             ("worker", "inished restoring p", "kfd_process.c restore_process_worker"),
+            *(
+                ("creation-detail", text, f"{source}, debug")
+                for source, texts in _CREATION_DETAILS.items()
+                for text in texts
+            ),
         )
     ),
 )

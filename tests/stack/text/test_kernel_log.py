@@ -61,6 +61,7 @@ def test_a_creation_is_told_around_the_runlist_it_caused() -> None:
 def test_the_kernel_log_reads_back(part: str) -> None:
     kfd = run(part).kfd
     text = kernel_log(kfd.events)
+    assert kernel_text.read(io.BytesIO(text.encode()), "log").counters["unknown_lines"] == 0
     created, real = read(text, Kind.QUEUE_CREATE), asked(kfd, Kind.QUEUE_CREATE)
     assert [{name: event.attrs[name] for name in CREATED} for event in created] == [
         {name: event.attrs[name] for name in CREATED} for event in real
