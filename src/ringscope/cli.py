@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ringscope.verbs import Result
 
 VERBS: dict[str, str] = {
+    "check": "say before a launch whether its queues fit the GPU, and which knob makes them fit",
     "explain": "read a capture of a real machine and say what its queues do",
     "rehearse": "play processes and streams on a modelled machine and explain what it would show",
     "exec": "run a ROCm program on a virtual GPU",

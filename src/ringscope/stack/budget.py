@@ -222,14 +222,14 @@ def budgets(machine: MachineSpec, job: Job) -> tuple[Budget, ...]:
     spec = machine.nodes[0]
     peak = stages(machine, job)[-1]
     static = spec.scheduling is Scheduling.NOCPSCH
-    rotates = "queue creation fails" if static else "the firmware time-slices"
+    rotates = "queue creation fails" if static else "the firmware runs them in time slices"
     rows = [
         Budget(
             "hardware queue slots",
             _slots(machine),
             peak.compute,
             job.ranks,
-            f"{rotates} queues",
+            rotates,
             "slots of MEC1 that num_kcq leaves to KFD; more chain the runlist (pm_calc_rlib_size)",
         ),
         Budget(
@@ -237,7 +237,7 @@ def budgets(machine: MachineSpec, job: Job) -> tuple[Budget, ...]:
             spec.processes_at_once,
             1,
             job.ranks,
-            f"{rotates} processes",
+            rotates,
             "VMIDs of KFD, or hws_max_conc_proc (pm_calc_rlib_size)",
         ),
         Budget(
@@ -272,11 +272,7 @@ def budgets(machine: MachineSpec, job: Job) -> tuple[Budget, ...]:
         ),
     ]
     if job.cooperative:
-        rows.append(
-            Budget(
-                "cooperative queues", 1, 1, job.ranks, "the firmware time-slices", "gws_queue_count (pm_calc_rlib_size)"
-            )
-        )
+        rows.append(Budget("cooperative queues", 1, 1, job.ranks, rotates, "gws_queue_count (pm_calc_rlib_size)"))
     return tuple(rows)
 
 

@@ -1,0 +1,277 @@
+"""Says before a launch whether its queues fit the GPU; no GPU is needed.
+
+Counts the queues of one process over its life on the modelled stack and holds those of all ranks against every limit
+of one logical GPU (a device in SPX mode, or one partition of it). Settings come from the options, from the launch
+command behind ``--``, and from the environment, in that order:
+
+  ringscope check --gpu mi300a --partition cpx --ranks 12 --hw-queues 4 --mpi openmpi
+  GPU_MAX_HW_QUEUES=2 ringscope check --gpu mi300a -- mpirun -n 12 ./app
+
+Exit code 1: the launch does not fit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, InputError
+from ringscope.evidence import launcher
+from ringscope.report.terminal import Terminal, columns, wrapped
+from ringscope.stack import budget
+from ringscope.stack.budget import Budget, Fix, Job, Mpi, Stage
+from ringscope.stack.hip import HipSettings
+from ringscope.stack.machine import MachineSpec, Scheduling
+from ringscope.stack.rocm import RocmVersion
+from ringscope.verbs import Result
+
+SCHEMA = "ringscope.check/1"
+ALWAYS_SHOWN = 3
+"""Limits that people ask about; the others are shown once half of them is needed."""
+NO_COST = "no figure: what time-slicing costs depends on the kernels and needs a simulation"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    parser.add_argument("--gpu", required=True, metavar="PART", help="part of the catalogue, such as mi300a")
+    parser.add_argument("--partition", default="spx", metavar="MODE", help="spx, dpx, tpx, qpx or cpx (default: spx)")
+    parser.add_argument("--ranks", type=int, metavar="N", help="processes on one logical GPU")
+    parser.add_argument(
+        "--gpus", type=int, default=1, metavar="N", help="logical GPUs that launched processes are spread over evenly"
+    )
+    parser.add_argument("--hw-queues", type=int, metavar="N", help="GPU_MAX_HW_QUEUES (default: the environment's, 4)")
+    parser.add_argument("--streams", type=int, default=0, metavar="N", help="streams each process creates itself")
+    parser.add_argument("--priorities", action="store_true", help="those streams have three priorities")
+    parser.add_argument("--mpi", choices=[mpi.value for mpi in Mpi], default="none", help="MPI library (default: none)")
+    parser.add_argument("--cooperative", action="store_true", help="the processes launch cooperatively")
+    parser.add_argument("--num-kcq", type=int, default=8, metavar="N", help="amdgpu.num_kcq (default: 8)")
+    parser.add_argument("--rocm", default="7.0", metavar="VERSION", help="ROCm release (default: 7.0)")
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="launch by mpirun, mpiexec, srun or torchrun"
+    )
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Everything found out about one launch."""
+
+    machine: MachineSpec
+    job: Job
+    cap_from: str
+    notes: tuple[str, ...]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Queues of one process over its life."""
+        return budget.stages(self.machine, self.job)
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """Every limit and the need."""
+        return budget.budgets(self.machine, self.job)
+
+    @property
+    def fixes(self) -> tuple[Fix, ...]:
+        """What would make it fit."""
+        return budget.fixes(self.machine, self.job)
+
+    @property
+    def refused(self) -> str:
+        """Why the driver gives one process no more queues; empty when it gives all."""
+        return self.stages[-1].refused
+
+    @property
+    def fits(self) -> bool:
+        """Whether the launch fits."""
+        return not self.refused and not any(row.over for row in self.budgets)
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Read what is launched, count, compare."""
+    checked = _checked(args, os.environ)
+    return Result(
+        data(checked),
+        lambda terminal: "\n".join(text(checked, terminal)),
+        EXIT_CLEAN if checked.fits else EXIT_FINDINGS,
+    )
+
+
+def _checked(args: argparse.Namespace, environment: Mapping[str, str]) -> Checked:
+    notes: list[str] = []
+    ranks = args.ranks
+    given: Mapping[str, str] = {}
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if command:
+        launch = launcher.read(command)
+        given = launch.environment
+        notes += launch.notes
+        ranks = ranks or _spread(launch, args.gpus, notes)
+    if ranks is None:
+        raise InputError("how many processes?", todo="give --ranks N, or the launch command: -- mpirun -n 12 ./app")
+    values = {**environment, **given}
+    cap, cap_from = args.hw_queues, "given"
+    if cap is None and "GPU_MAX_HW_QUEUES" in values:
+        cap = _number(values, "GPU_MAX_HW_QUEUES")
+        cap_from = "of the command" if "GPU_MAX_HW_QUEUES" in given else "of the environment"
+    elif cap is None:
+        cap, cap_from = HipSettings().gpu_max_hw_queues, "the default"
+    settings = HipSettings(
+        gpu_max_hw_queues=cap,
+        dynamic_queues=_number(values, "DEBUG_HIP_DYNAMIC_QUEUES"),
+        ignore_stream_priority=None
+        if (flag := _number(values, "DEBUG_HIP_IGNORE_STREAM_PRIORITY")) is None
+        else flag > 0,
+    )
+    machine = MachineSpec.of(args.gpu, partition=args.partition, num_kcq=args.num_kcq)
+    job = Job(
+        ranks, args.streams, args.priorities, Mpi(args.mpi), args.cooperative, settings, RocmVersion.parse(args.rocm)
+    )
+    notes += _published(machine, job)
+    return Checked(machine, job, cap_from, tuple(notes))
+
+
+def _spread(launch: launcher.Launch, gpus: int, notes: list[str]) -> int:
+    if gpus < 1:
+        raise InputError(f"--gpus {gpus}", todo="give at least 1")
+    each = -(-launch.processes // gpus)
+    if gpus > 1:
+        notes.append(f"{launch.processes} processes over {gpus} GPUs: up to {each} on each, if each selects its own")
+    elif launch.processes > 1:
+        notes.append(f"all {launch.processes} processes of {launch.launcher} counted on one GPU; --gpus N spreads them")
+    return each
+
+
+def _number(values: Mapping[str, str], name: str) -> int | None:
+    word = values.get(name)
+    if word is None:
+        return None
+    if not word.isascii() or not word.isdigit() or len(word) > 6:
+        raise InputError(f"{name}={word!r} is no number", todo=f"unset {name} or make it a number")
+    return int(word)
+
+
+def _published(machine: MachineSpec, job: Job) -> list[str]:
+    """Where published figures and the driver's own rule differ for this launch."""
+    spec = machine.nodes[0]
+    notes = []
+    if spec.scheduling is Scheduling.CPSCH and spec.processes_at_once != _DOCUMENTED_PROCESSES:
+        notes.append(
+            f"AMD's page on over-subscription (2024-10) says {_DOCUMENTED_PROCESSES} processes; the driver's rule "
+            f"gives {spec.processes_at_once} here"
+        )
+    if job.mpi is not Mpi.NONE:
+        mpi = budget.MPI_STREAMS[job.mpi]
+        notes.append(f"{job.mpi.value}, {mpi.init} streams in MPI_Init and {mpi.collective} more later: {mpi.source}")
+    if job.mpi is Mpi.OPENMPI:
+        notes.append(
+            "AMD's runs with Open MPI list up to 6.0 queues a rank at GPU_MAX_HW_QUEUES=4, where the rule gives 5 and "
+            "an SDMA queue; their rows of 2.25 to 2.75 queues lie below the rule, which does not explain them"
+        )
+    guesses = tuple(job.rocm.guesses())
+    if guesses:
+        notes.append(f"ROCm {job.rocm}: inferred from older releases: {', '.join(guesses)}")
+    return notes
+
+
+_DOCUMENTED_PROCESSES = 11
+"""rocm.docs.amd.com conceptual/oversubscription of 2024-10-11: VM contexts that user processes may have."""
+
+
+def data(checked: Checked) -> dict[str, Any]:
+    """The result in JSON types."""
+    machine, job = checked.machine, checked.job
+    return {
+        "schema": SCHEMA,
+        "gpu": machine.devices[0].part.key,
+        "partition": machine.devices[0].partition.upper(),
+        "num_kcq": machine.driver.kernel_compute_rings,
+        "rocm": str(job.rocm),
+        "ranks": job.ranks,
+        "gpu_max_hw_queues": job.settings.gpu_max_hw_queues,
+        "streams": job.streams,
+        "mpi": job.mpi.value,
+        "stages": [{"name": s.name, "compute": s.compute, "sdma": s.sdma} for s in checked.stages],
+        "refused": checked.refused or None,
+        "budgets": [
+            {
+                "name": row.name,
+                "limit": row.limit,
+                "need": row.need,
+                "over": row.over,
+                "most_ranks": row.most_ranks,
+                "inferred": row.inferred,
+                "source": row.source,
+            }
+            for row in checked.budgets
+        ],
+        "binds": budget.binding(checked.budgets).name,
+        "fits": checked.fits,
+        "cost": None,
+        "fixes": [{"knob": fix.knob, "gives": fix.gives} for fix in checked.fixes],
+        "notes": list(checked.notes),
+    }
+
+
+def text(checked: Checked, terminal: Terminal) -> list[str]:
+    """The same for people."""
+    machine, job = checked.machine, checked.job
+    part = machine.devices[0].part
+    mode = machine.devices[0].partition.upper()
+    place = f"{part.name} {mode}" + (f", one of {len(machine.nodes)} logical GPUs" if len(machine.nodes) > 1 else "")
+    cap = f"GPU_MAX_HW_QUEUES={job.settings.gpu_max_hw_queues} ({checked.cap_from})"
+    lines = [terminal.bold(f"{_ranks(job.ranks)} on {place} · ROCm {job.rocm} · {cap}"), ""]
+    rows = [(stage.name, str(stage.compute), str(stage.sdma)) for stage in checked.stages]
+    lines += _table(rows, ("queues of one process after", "compute", "SDMA"), terminal)
+    if checked.refused:
+        lines += ["", f"  {terminal.bad('refused')}: {checked.refused}"]
+    lines += ["", *_limits(checked, terminal), ""]
+    if checked.fits:
+        lines.append(f"  {terminal.good('fits')}: every queue is mapped all the time")
+    else:
+        happens: dict[str, list[str]] = {}
+        for row in checked.budgets:
+            if row.over:
+                happens.setdefault(row.beyond, []).append(row.name)
+        said = "; ".join(f"{', '.join(names)}: {what}" for what, names in happens.items()) or "queue creation fails"
+        lines += wrapped(f"  {terminal.bad('does not fit')}: ", said, terminal.width, 16)
+        lines += wrapped("  cost: ", NO_COST, terminal.width)
+        lines += ["", *_fixes(checked, terminal)]
+    for note in checked.notes:
+        lines += [terminal.dim(line) for line in wrapped("  Note: ", note, terminal.width)]
+    return lines
+
+
+def _ranks(ranks: int) -> str:
+    return "1 process" if ranks == 1 else f"{ranks} processes"
+
+
+def _table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...], terminal: Terminal) -> list[str]:
+    table = columns(rows, head=head)
+    return [terminal.dim(table[0]), *table[1:]]
+
+
+def _limits(checked: Checked, terminal: Terminal) -> list[str]:
+    first = budget.binding(checked.budgets)
+    rows = []
+    for place, row in enumerate(checked.budgets):
+        if place >= ALWAYS_SHOWN and 2 * row.need < row.limit:
+            continue
+        over = f"over by {row.over}" if row.over else ""
+        if row == first:
+            over += f"{'  ' if over else ''}<- runs out first, beyond {_ranks(row.most_ranks)}"
+        rows.append((row.name + (" ~" if row.inferred else ""), str(row.limit), str(row.need), over))
+    lines = _table(rows, ("limits", "have", "need", ""), terminal)
+    if any(row.inferred for row in checked.budgets):
+        lines.append(terminal.dim("  ~ the number of SDMA engines is assumed: only the device itself tells it"))
+    return lines
+
+
+def _fixes(checked: Checked, terminal: Terminal) -> list[str]:
+    fixes = checked.fixes
+    if not fixes:
+        return ["  fix: none of the knobs makes this fit; use more GPUs"]
+    table = columns([(fix.knob, fix.gives) for fix in fixes], indent=4)
+    return [terminal.dim("  any one of these makes it fit"), *table]
