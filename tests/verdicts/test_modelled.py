@@ -89,7 +89,7 @@ def test_over_subscription_by_cooperative_queues() -> None:
 
 
 def test_over_subscription_by_mixed_xnack() -> None:
-    run = rehearse(MachineSpec.of("mi210"), [ProcessSpec((0,))])
+    run = rehearse(MachineSpec.of("mi308x"), [ProcessSpec((0,))])
     run.kfd.open(9)
     run.kfd.set_xnack(9, True)
     other = rehearse_on(run, 9)
