@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "explain": "read a capture of a real machine and say what its queues do",
     "rehearse": "play processes and streams on a modelled machine and explain what it would show",
     "exec": "run a ROCm program on a virtual GPU",
+    "claims": "check what two research notes claim about queues, each claim computed when asked",
     "parts": "print the reference: devices, MQD and HQD registers, packets",
     "trace": "walk a stream down the stack, and see what differs by release or priority",
 }
