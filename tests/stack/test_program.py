@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ringscope.stack.kfd import Kfd
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.program import Program
 from ringscope.stack.rocm import RocmVersion
-from ringscope.stack.text import hqds, mqds
+from ringscope.stack.text import amd_log, hqds, mqds
 from ringscope.stack.thunk import AddressSpace, Purpose
 
 MI308X = MachineSpec.of("mi308x")
@@ -228,3 +229,24 @@ class TestAnything:
         assert len(set(doorbells)) == len(doorbells)
         rings = {(pid, image.get64("cp_hqd_pq_base_lo", "cp_hqd_pq_base_hi")) for (pid, _), image in images.items()}
         assert len(rings) == len(images)
+
+
+def test_the_log_of_sixteen_streams_comes_out_word_for_word(shared: Path) -> None:
+    """Pools, queues and references of the real ``AMD_LOG_LEVEL=3`` log, given its addresses."""
+    said = re.compile(r"us: (?:\[pid[^]]*\] )? ?(.*(?:hardware queues? |Created SWq|refCount).*)")
+    log = (shared / "mi308x" / "amd-log-level-3.log").read_text(errors="replace")
+    real = said.findall(log)
+    created = re.findall(r"Created SWq=(0x\w+) to map on HWq=(0x\w+)", log)
+    addresses = AddressSpace(
+        given={
+            Purpose.RING: [0x7F0000000000, *(int(ring, 16) for _, ring in created)],  # ROCr's own queue is not told of
+            Purpose.QUEUE: [0x7F0000100000, *(int(queue, 16) for queue, _ in created)],
+        }
+    )
+    program = Program(Kfd(MI308X), MI308X.nodes, 85406, ROCM_7_0, addresses=addresses)
+    streams = [program.devices[0].stream_create() for _ in range(16)]
+    for stream in streams:
+        program.devices[0].stream_destroy(stream)
+    program.exit()
+    assert said.findall(amd_log(program.journal.layer("hip"), ROCM_7_0)) == real
+    assert len(real) == 4 * 3 + 12 * 2 + 16 + 4

@@ -183,22 +183,22 @@ class HipDevice:
             return
         if queue.pool is None:
             self.cu_mask_queues.remove(queue)
-            self._rocr.queue_destroy(queue.hsa)
+            self._destroy(queue.hsa)
         elif self.rocm.value(AT_ZERO_REFERENCES) is Unused.DESTROY:
             self.pools[queue.pool].remove(queue)
-            self._rocr.queue_destroy(queue.hsa)
+            self._destroy(queue.hsa)
 
     def tear_down(self) -> None:
         """The runtime's own clean-up at exit: pool by pool, LOW first, each in map order."""
         for pool in self.pools.values():
             for queue in sorted(pool, key=self._map_order):
-                self._rocr.queue_destroy(queue.hsa)
+                self._destroy(queue.hsa)
             pool.clear()
         for queue in self.cu_mask_queues:
-            self._rocr.queue_destroy(queue.hsa)
+            self._destroy(queue.hsa)
         self.cu_mask_queues.clear()
         if self._cooperative is not None:
-            self._rocr.queue_destroy(self._cooperative)
+            self._destroy(self._cooperative, cooperative=True)
             self._cooperative = None
         self._null = None
 
@@ -253,6 +253,11 @@ class HipDevice:
             self._observe(Kind.CU_MASK, ring_base=hsa.ring_base, hsa_queue=hsa.address, mask=f"0x{mask:x}")
             self._rocr.set_cu_mask(hsa, _words(mask))
         return hsa
+
+    def _destroy(self, hsa: HsaQueue, *, cooperative: bool = False) -> None:
+        ring, queue = hsa.ring_base, hsa.address
+        self._observe(Kind.QUEUE_DESTROY, ring_base=ring, hsa_queue=queue, cooperative=int(cooperative))
+        self._rocr.queue_destroy(hsa)
 
     def _tell_created(self, hsa: HsaQueue, priority: HsaPriority, *, cooperative: bool) -> None:
         self._observe(

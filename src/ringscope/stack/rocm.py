@@ -86,7 +86,7 @@ AT_ZERO_REFERENCES = (
 
 TEARDOWN = (
     Era(OLDEST, (5, 7), Teardown.NOTHING, "measured on 5.2.3 and 5.7.1: no DESTROY_QUEUE at exit"),
-    Era((6, 4), (7, 0), Teardown.DESTROY, "measured on 6.4.3; HIQ accounting of the 7.0.2 captures: 5 destroys"),
+    Era((6, 4), (7, 0), Teardown.DESTROY, "measured on 6.4.3; log and HIQ of the 7.0.2 captures"),
 )
 """What becomes of live queues when the program ends."""
 

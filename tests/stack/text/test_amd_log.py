@@ -32,6 +32,8 @@ EVENTS = (
     event(10, Kind.QUEUE_ACQUIRE, ring_base=RING, hsa_queue=QUEUE, refs=2, reused=1),
     event(11, Kind.STREAM_DESTROY, stream=1),
     event(12, Kind.QUEUE_RELEASE, ring_base=RING, hsa_queue=QUEUE, refs=1),
+    event(13, Kind.QUEUE_DESTROY, ring_base=RING, hsa_queue=QUEUE, cooperative=0),
+    event(14, Kind.QUEUE_DESTROY, ring_base=RING, hsa_queue=QUEUE, cooperative=1),
 )
 
 

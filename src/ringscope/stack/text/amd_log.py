@@ -73,6 +73,10 @@ def _message(event: Event, by_ring: bool) -> tuple[str, int, str]:
             return "rocdevice.cpp", 3141, "acquireQueue refCount: {queue:#x} ({refs})"
         case Kind.QUEUE_RELEASE:
             return "rocdevice.cpp", 3173, "releaseQueue refCount:{queue:#x} ({refs})"
+        case Kind.QUEUE_DESTROY if event.attrs["cooperative"]:
+            return "rocdevice.cpp", 286, "Deleting CG enabled hardware queue {queue:#x}"
+        case Kind.QUEUE_DESTROY:
+            return "rocdevice.cpp", 286, "Deleting hardware queue {queue:#x} with refCount 0"
         case Kind.CU_MASK:
             return "rocdevice.cpp", 3100, "Setting CU mask {mask} for hardware queue {queue:#x}"
         case _:
