@@ -1,7 +1,7 @@
 """A virtual AMD GPU for unmodified ROCm programs: no GPU, no driver, no root, no compiler.
 
-``ringscope exec -- PROGRAM`` starts the program under a seccomp filter (:mod:`.seccomp`) and serves what it asks of the
-kernel (:mod:`.supervisor`): the files of amdgpu and amdkfd (:mod:`.files`, :mod:`.topology`), the ioctls of
+``ringscope exec -- PROGRAM`` starts the program under a seccomp filter (:mod:`.seccomp`) and serves what it asks of
+the kernel (:mod:`.supervisor`): the files of amdgpu and amdkfd (:mod:`.files`, :mod:`.topology`), the ioctls of
 ``/dev/kfd`` (:mod:`.ioctls`) and of the render node (:mod:`.drm`). What a queue is and when it sits in a slot is
 decided by the modelled driver (:mod:`ringscope.stack.kfd`); rings that have a slot are taken packet by packet
 (:mod:`.processor`, :mod:`.aql`, :mod:`.pm4`, :mod:`.sdma`). Memory is one sparse file that both sides map
