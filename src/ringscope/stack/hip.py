@@ -189,7 +189,10 @@ class HipDevice:
             self._destroy(queue.hsa)
 
     def tear_down(self) -> None:
-        """The runtime's own clean-up at exit: pool by pool, LOW first, each in map order."""
+        """The runtime's own clean-up at exit: pool by pool, LOW first, each in map order.
+
+        That CU-mask queues and the cooperative queue come after the pools is inferred.
+        """
         for pool in self.pools.values():
             for queue in sorted(pool, key=self._map_order):
                 self._destroy(queue.hsa)

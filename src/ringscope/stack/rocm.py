@@ -7,7 +7,6 @@ era before it is assumed to go on and the answer says that it is inferred.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Generic, TypeVar
@@ -91,7 +90,7 @@ TEARDOWN = (
 """What becomes of live queues when the program ends."""
 
 DYNAMIC = (
-    Era(OLDEST, (5, 7), (Dynamic.ABSENT, 0), "CLR tags to 6.2; no such string in 5.7.1"),
+    Era(OLDEST, (6, 3), (Dynamic.ABSENT, 0), "CLR tags to 6.2.2, staging of October 2024; no such string in 5.7.1"),
     Era((6, 4), (7, 0), (Dynamic.ORDER, 0), "measured on 6.4.3 with 0, 1 and 2"),
     Era(DEVELOP, DEVELOP, (Dynamic.METRIC, 1), "rocm-systems#5244, #6653: mode 1 by default since April 2026"),
 )
@@ -110,13 +109,13 @@ SDMA_QUEUES = (
 """KFD SDMA queues after copies in both directions."""
 
 RULES: dict[str, tuple[Era[object], ...]] = {
-    "HSA HIGH is thunk": HIGH,
-    "packets of a HIP ring": RING_PACKETS,
-    "a queue without streams is": AT_ZERO_REFERENCES,
-    "queues at exit are": TEARDOWN,
-    "DEBUG_HIP_DYNAMIC_QUEUES": DYNAMIC,
-    "stream priority is ignored": IGNORE_PRIORITY,
-    "SDMA queues for copies": SDMA_QUEUES,
+    "the thunk priority of HIGH": HIGH,
+    "the size of rings": RING_PACKETS,
+    "the fate of queues without streams": AT_ZERO_REFERENCES,
+    "the clean-up at exit": TEARDOWN,
+    "the meaning of DEBUG_HIP_DYNAMIC_QUEUES": DYNAMIC,
+    "whether stream priority counts": IGNORE_PRIORITY,
+    "the number of SDMA queues": SDMA_QUEUES,
 }
 """Every table of this module, under a name for people."""
 
@@ -155,7 +154,3 @@ class RocmVersion:
     def inferred(self, table: tuple[Era[T], ...]) -> bool:
         """Whether this release lies where neither a source nor a measurement reaches."""
         return self.release > self.era(table).until
-
-    def guesses(self) -> Iterator[str]:
-        """The names of the rules that are inferred for this release."""
-        return (name for name, table in RULES.items() if self.inferred(table))

@@ -18,18 +18,13 @@ from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.records import Action, CreatedQueue, CreateQueue, Step, UpdateQueue
 from ringscope.stack.machine import MachineSpec, NodeSpec, Scheduling
 from ringscope.stack.program import Program
-from ringscope.stack.rocm import DYNAMIC, HIGH, IGNORE_PRIORITY, RING_PACKETS, RocmVersion
+from ringscope.stack.rocm import DYNAMIC, HIGH, IGNORE_PRIORITY, RING_PACKETS, RULES, RocmVersion
 from ringscope.stack.rocr import UTILITY, HsaPriority, doorbell_value
 
 PID = 4242
 WORKGROUPS = 320
 """Workgroups of the dispatch whose life is told: four for every CU of an MI308X."""
-RULES_USED = {
-    "how thunk priorities are chosen": HIGH,
-    "the size of rings": RING_PACKETS,
-    "what DEBUG_HIP_DYNAMIC_QUEUES means": DYNAMIC,
-    "whether stream priority counts": IGNORE_PRIORITY,
-}
+RULES_MET = (HIGH, RING_PACKETS, DYNAMIC, IGNORE_PRIORITY)
 """The rules by release that a new stream meets."""
 CAPTURED_QUEUES = 5
 """Queues mapped at once in the MI308X captures; where further ones sit is extrapolated."""
@@ -385,7 +380,7 @@ def _notes(kfd: Kfd, rocm: RocmVersion, settings: HipSettings, *, hard_coded_nor
         yield "hard-coded: the bug that research note 2 supposed in ROCr; no release behaves so"
     if rocm.value(IGNORE_PRIORITY) and settings.ignore_stream_priority is None:
         yield f"ROCm {rocm} ignores stream priority by default; DEBUG_HIP_IGNORE_STREAM_PRIORITY=0 brings it back"
-    guesses = [name for name, table in RULES_USED.items() if rocm.inferred(table)]
+    guesses = [name for name, table in RULES.items() if table in RULES_MET and rocm.inferred(table)]
     if guesses:
         yield f"inferred for ROCm {rocm}, from the release before: {', '.join(guesses)}"
 
