@@ -28,7 +28,7 @@ def test_agreeing_figures_speak_for_a_claim() -> None:
 
 
 def finding(*reasons: Reason) -> Finding:
-    @claim("A99", "Two and two.", STACK, overturned_by="five")
+    @claim("A99", "note.md", 7, "Two and two.", STACK, overturned_by="five")
     def check(lab: Lab) -> Iterator[Reason]:
         """Count."""
         return iter(reasons)
@@ -46,5 +46,6 @@ def test_figures_are_the_reasons_that_decide() -> None:
 def test_a_claim_says_what_it_does_and_a_finding_how() -> None:
     found = finding(FOR, Method.CAPTURE.judge(True, "seen", Source("hqds", 3)))
     assert found.claim.how == "Count."
+    assert str(found.claim.said_at) == "note.md:7"
     assert found.methods == (STACK, Method.CAPTURE)
     assert found.verdict is Verdict.CONFIRMED

@@ -113,7 +113,8 @@ class Claim:
     """One statement of the research notes, and how to check it.
 
     Attributes:
-        id: A01 to A55 are of note 1 (many doorbells), B01 to B29 of note 2 (stream priority).
+        id: A01 to A55 are of note 1 (many doorbells) and its companions, B01 to B29 of note 2 (stream priority).
+        said_at: where the notes say so; without a line where only the document is known.
         text: the statement in our words.
         by: methods that the check may use; empty where only hardware can tell.
         overturned_by: what would prove the verdict wrong.
@@ -123,6 +124,7 @@ class Claim:
     """
 
     id: str
+    said_at: Source
     text: str
     by: tuple[Method, ...]
     overturned_by: str
@@ -130,22 +132,17 @@ class Claim:
     how: str
     check: Callable[[Lab], Iterator[Reason]]
 
-    @property
-    def document(self) -> str:
-        """The note that makes the claim, or whose companions do."""
-        return "note 1 (many doorbells)" if self.id.startswith("A") else "note 2 (stream priority)"
-
     def examine(self, lab: Lab) -> Finding:
         """Check the claim now."""
         return Finding(self, tuple(self.check(lab)))
 
 
 def claim(
-    number: str, text: str, *by: Method, overturned_by: str, decided_by: str = ""
+    number: str, document: str, line: int, text: str, *by: Method, overturned_by: str, decided_by: str = ""
 ) -> Callable[[Callable[[Lab], Iterator[Reason]]], Claim]:
     """Make a claim of the function that checks it."""
 
     def made(check: Callable[[Lab], Iterator[Reason]]) -> Claim:
-        return Claim(number, text, by, overturned_by, decided_by, check.__doc__ or "", check)
+        return Claim(number, Source(document, line), text, by, overturned_by, decided_by, check.__doc__ or "", check)
 
     return made

@@ -18,6 +18,8 @@ CALLED_VERIFIED = {"A14": 106, "A15": 158, "A22": 164, "A27": 197, "A28": 215, "
 
 @claim(
     "A53",
+    NOTE_1,
+    147,
     "The conclusions are verified 100 % by real logs.",
     Method.STACK,
     overturned_by="an A/B run of each bottleneck that the note calls verified",
@@ -40,6 +42,8 @@ EXPERIMENT, TRACE = date(2025, 1, 13), date(2026, 1, 20)
 
 @claim(
     "A54",
+    NOTE_1,
+    7,
     "The experiment was on 2025-01-13 and the verification on 2025-01-20.",
     ARITHMETIC,
     overturned_by="files of the experiment dated 2025",
@@ -48,7 +52,7 @@ def dates(lab: Lab) -> Iterator[Reason]:
     """The dates that the note gives of itself and of its trace."""
     yield ARITHMETIC.agree(
         CREATED <= UPDATED,
-        f"created {CREATED}, last updated {UPDATED}: {(UPDATED - CREATED).days} days later",
+        f"created {CREATED}, last updated {UPDATED}",
         Source(NOTE_1, 445),
         Source(NOTE_1, 446),
     )
@@ -59,19 +63,21 @@ def dates(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B26",
+    NOTE_2,
+    162,
     "dmesg shows it: grep for 'create queue', 'priority' or 'doorbell'.",
     STACK,
     overturned_by="a kernel log of a default driver with such a line",
 )
 def dmesg(lab: Lab) -> Iterator[Reason]:
-    """The kernel's messages while a process makes queues of two priorities."""
-    run = lab.run((-1, 1))
-    said = [str(event.attrs.get("message", "")) for event in run.events(Kind.KERNEL_MESSAGE)]
+    """The kernel's messages while processes make queues of two priorities, more than fit."""
+    run = lab.run(*((-1, 1) * 4,) * 3)
+    said = [str(event.attrs["message"]) for event in run.kfd.events if "message" in event.attrs]
     hits = [line for line in said if any(word in line.lower() for word in ("create queue", "priority", "doorbell"))]
     queues = len(run.events(Kind.QUEUE_CREATE))
     yield STACK.judge(
         bool(hits),
-        f"{queues} queues created, {len(said)} kernel messages, {len(hits)} with those words",
+        f"{queues} queues created, {len(said)} kernel message, {len(hits)} with those words",
         Source(NOTE_2, 162),
     )
     yield STACK.note("the driver's lines on queues are debug prints, off by default; mqds shows the priorities")

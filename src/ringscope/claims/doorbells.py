@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ringscope.claims.claim import Method, Reason, claim
-from ringscope.claims.figures import D1, NOTE_2, V5_PIDS
+from ringscope.claims.figures import AR, COMPANION, D1, NOTE_1, NOTE_2, V5_PIDS
 from ringscope.claims.lab import PID, Lab
 from ringscope.claims.queue_ids import V4, V5, two
 from ringscope.join import Case
@@ -32,6 +32,8 @@ def words(numbers: list[int]) -> str:
 
 @claim(
     "A20",
+    NOTE_1,
+    190,
     "Each process has its own range of doorbells.",
     STACK,
     CAPTURE,
@@ -53,6 +55,8 @@ def own_range(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A21",
+    D1,
+    0,
     "A process's slice of doorbells is 2 KB.",
     STACK,
     overturned_by="doorbells of two processes less than 8 KiB apart on a SOC15 part",
@@ -71,6 +75,8 @@ def slice_size(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A22",
+    NOTE_1,
+    163,
     "Doorbells cannot be told apart within one process.",
     STACK,
     CAPTURE,
@@ -87,6 +93,8 @@ def one_each(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A23",
+    AR,
+    0,
     "The doorbells of the two v5 processes overlap (0x1800 against 0x1000).",
     STACK,
     overturned_by="one BAR index in the MQDs of two processes alive at once",
@@ -111,6 +119,8 @@ def overlap(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A24",
+    D1,
+    0,
     "doorbell_offset_in_process went from 0x0..0x18 under v4 to 0x1800..0x1818 under v5.",
     STACK,
     ARITHMETIC,
@@ -139,6 +149,8 @@ def two_units(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A41",
+    NOTE_1,
+    267,
     "Placing the doorbell buffer by PID would give 10 to 15 QPS.",
     STACK,
     overturned_by="two processes whose doorbells share a page before such a change",
@@ -153,6 +165,8 @@ def placement(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A51",
+    COMPANION,
+    0,
     "The GPU tells queues apart by doorbell address and PASID.",
     STACK,
     overturned_by="a PASID in a compute queue's MQD or slot",
@@ -179,6 +193,8 @@ def told_apart(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B02",
+    NOTE_2,
+    12,
     "Streams of different priority ring different doorbells.",
     STACK,
     overturned_by="MQDs of two priorities with one doorbell",
@@ -192,6 +208,8 @@ def by_priority(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B12",
+    NOTE_2,
+    33,
     "cp_hqd_pq_doorbell_control reads 0x1000 and 0x1008.",
     STACK,
     CAPTURE,
@@ -210,6 +228,8 @@ def control_register(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B13",
+    NOTE_2,
+    124,
     "The second queue's doorbell is 0x1008.",
     STACK,
     CAPTURE,
@@ -226,6 +246,8 @@ def second_doorbell(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B14",
+    NOTE_2,
+    90,
     "User code writes to BAR + 0x1000.",
     STACK,
     overturned_by="a doorbell page mapped at byte 0x1000 of the BAR",

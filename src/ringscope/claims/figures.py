@@ -1,8 +1,7 @@
 """Figures of the research notes: input data for arithmetic, each with where it stands. Nothing here is a finding.
 
-``SM`` is KERNEL_TRACE_STREAM_MANAGEMENT.md, ``AR`` ANALYSIS_REPORT.md, ``ES`` EXECUTIVE_SUMMARY.md, ``D1``
-DIRECTION1_ANALYSIS.md, ``MQ`` MAP_QUEUES_CPSCH_DEEP_DIVE.md of the same public notes. Rates are requests a second
-(QPS) of a workload that no document describes.
+The documents are those of the public notes ``zhenhantech/amdgpudriver``. Rates are requests a second (QPS) of a
+workload that no document describes.
 """
 
 from __future__ import annotations
@@ -12,12 +11,15 @@ from dataclasses import dataclass
 from ringscope.recording import Source
 
 NOTE_1 = "multiple_doorbellQueue/README.md"
+COMPANION = "companions of multiple_doorbellQueue/README.md"
 NOTE_2 = "PRIORITY_HARDWARE_SUMMARY.md"
 AR = "ANALYSIS_REPORT.md"
 D1 = "DIRECTION1_ANALYSIS.md"
 ES = "EXECUTIVE_SUMMARY.md"
 SM = "KERNEL_TRACE_STREAM_MANAGEMENT.md"
 MQ = "MAP_QUEUES_CPSCH_DEEP_DIVE.md"
+FR = "FUTURE_RESEARCH_DIRECTIONS.md"
+CODE_LOCATIONS = "CODE_LOCATIONS.md"
 
 
 WORKLOAD = "QPS='...'  # the notes' workload (seq=500), which no document names; the GPU otherwise idle"

@@ -14,7 +14,7 @@ from ringscope.evidence.collect import collect
 from ringscope.join import Case, State, case_of
 from ringscope.join.queues import JoinedQueue
 from ringscope.parts.aql import PACKET_DWORDS
-from ringscope.recording import Event, Kind, Recording
+from ringscope.recording import Event, Kind, Recording, Source
 from ringscope.snapshot import Device
 from ringscope.stack.firmware import FirmwareSpec
 from ringscope.stack.hip import HipSettings, Stream
@@ -162,10 +162,11 @@ class View:
         images += [slot.hqd.image for queue in self.queues for slot in queue.slots]
         return [image.get(name, bits) for image in images]
 
-    def judge(self, holds: bool, text: str) -> Reason:
-        """A reason of what this view shows."""
-        at = () if self.method is Method.STACK else tuple(queue.queue.source for queue in self.queues)
-        return self.method.judge(holds, f"{self.name}: {text}" if self.method is Method.CAPTURE else text, *at)
+    def judge(self, holds: bool, text: str, *at: Source) -> Reason:
+        """A reason of what this view shows, read at the queues' MQDs if not said otherwise."""
+        if self.method is Method.STACK:
+            return self.method.judge(holds, text)
+        return self.method.judge(holds, f"{self.name}: {text}", *(at or (queue.queue.source for queue in self.queues)))
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ def reads(lab: Lab, priority: StreamPriority) -> str:
 
 @claim(
     "B05",
+    NOTE_2,
+    20,
     "ROCr's level for HIGH is MAXIMUM, for LOW it is LOW.",
     STACK,
     overturned_by="a thunk trace of this release with priority 15 for HIGH",
@@ -50,6 +52,8 @@ def rocr_levels(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B06",
+    NOTE_2,
+    20,
     "KFD puts priorities 11 to 15 on pipe priority 2, 7 to 10 on 1, 0 to 6 on 0.",
     STACK,
     overturned_by="an MQD whose dwords 133 and 134 are another pair",
@@ -81,6 +85,8 @@ def _span(values: list[int]) -> str:
 
 @claim(
     "B07",
+    NOTE_2,
+    35,
     "HIGH gives cp_hqd_queue_priority 11.",
     STACK,
     overturned_by=WITH_MIXED_MQDS,
@@ -93,6 +99,8 @@ def high_eleven(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B08",
+    NOTE_2,
+    47,
     "LOW gives cp_hqd_queue_priority 1.",
     STACK,
     overturned_by=WITH_MIXED_MQDS,
@@ -104,6 +112,8 @@ def low_one(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B09",
+    NOTE_2,
+    165,
     "NORMAL gives cp_hqd_queue_priority 7, pipe priority 1.",
     STACK,
     CAPTURE,
@@ -119,6 +129,8 @@ def normal_seven(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B20",
+    NOTE_2,
+    195,
     "The hardware picks queues by cp_hqd_pipe_priority.",
     overturned_by="the same latencies for HIGH and NORMAL streams under load, on one pipe and on two",
     decided_by="""python3 - <<'EOF'  # PyTorch: waits of a small kernel behind large ones, as NORMAL and as HIGH
@@ -145,6 +157,8 @@ def hardware_picks(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B21",
+    NOTE_2,
+    128,
     "HIGH gets more time and its slot first.",
     overturned_by="equal shares of HIGH and LOW streams under load",
     decided_by="""python3 - <<'EOF'  # PyTorch: equal work on a NORMAL and a HIGH stream; which ends first, by how much
@@ -175,6 +189,8 @@ def more_time(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B22",
+    NOTE_2,
+    137,
     "ROCr hard-codes NORMAL, so the priority is lost.",
     STACK,
     overturned_by="an MQD of a HIGH stream that reads 7, pipe 1",
@@ -188,6 +204,8 @@ def lost(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B23",
+    NOTE_2,
+    165,
     "A HIGH and a LOW stream are seen as queues 1001 and 1002, both 7 with pipe 1, doorbells 0x1000 and 0x1008.",
     STACK,
     overturned_by="that output, with the driver and ROCr that print it",
@@ -206,6 +224,8 @@ def seen_equal(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B24",
+    NOTE_2,
+    147,
     "The fix is to pass the priority to the queue's constructor.",
     STACK,
     overturned_by="an MQD of a HIGH stream that reads 7, pipe 1",
@@ -220,6 +240,8 @@ def fix_needed(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B25",
+    NOTE_2,
+    170,
     "After the fix HIGH reads 11 with pipe 2, LOW 1 with pipe 0.",
     STACK,
     overturned_by=WITH_MIXED_MQDS,
@@ -232,6 +254,8 @@ def after_fix(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B29",
+    NOTE_2,
+    54,
     "Priority goes down in five layers: application, HIP, HSA, KFD, MQD.",
     STACK,
     overturned_by="a trace of a HIGH stream without UPDATE_QUEUE whose MQD reads 11",

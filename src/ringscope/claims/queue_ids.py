@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ringscope.claims.claim import Method, Reason, claim
-from ringscope.claims.figures import PID_AND_FIRST_QID, V5_PIDS
+from ringscope.claims.figures import COMPANION, NOTE_1, PID_AND_FIRST_QID, V5_PIDS
 from ringscope.claims.lab import Lab, Run
 from ringscope.join.queues import JoinedQueue, mqd_address_of
 from ringscope.recording import Kind
@@ -26,6 +26,17 @@ def ids(run: Run, pid: int) -> list[int]:
     return [queue.queue.qid for queue in run.of(pid) if queue.queue.qid is not None]
 
 
+def words(numbers: list[int]) -> str:
+    """Numbers with their runs as ranges: ``216-219, 0``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
 def below_the_ioctl(run: Run) -> tuple[object, ...]:
     """What the hardware is given for each queue: doorbell, slots, every MQD byte, and the runlist."""
     return run.runlist, tuple(
@@ -40,6 +51,8 @@ def below_the_ioctl(run: Run) -> tuple[object, ...]:
 
 @claim(
     "A01",
+    NOTE_1,
+    154,
     "The v5 patch allocates queue ids as designed: pid % 256 x 4 and the three ids after it.",
     STACK,
     ARITHMETIC,
@@ -59,6 +72,8 @@ def v5_rule(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A02",
+    NOTE_1,
+    335,
     "A queue id determines its doorbell id, and so its MMIO address.",
     STACK,
     overturned_by="an MI308X on which two queues of different ids never have the same doorbell id",
@@ -77,6 +92,8 @@ def id_gives_doorbell(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A03",
+    NOTE_1,
+    339,
     "A queue id is global to the driver.",
     STACK,
     overturned_by="two processes on one machine that cannot hold the same queue id",
@@ -85,7 +102,8 @@ def global_id(lab: Lab) -> Iterator[Reason]:
     """Two processes on one machine: do ids repeat?"""
     first, second = (set(ids(two(lab, V4), pid)) for pid in V5_PIDS)
     yield STACK.judge(
-        not first & second, f"two processes on one GPU hold ids {sorted(first)} and {sorted(second)} at the same time"
+        not first & second,
+        f"two processes on one GPU hold ids {words(sorted(first))} and {words(sorted(second))} at the same time",
     )
 
 
@@ -98,6 +116,8 @@ def _things(queue: JoinedQueue) -> Iterator[tuple[str, object]]:
 
 @claim(
     "A04",
+    NOTE_1,
+    244,
     "With v4 all processes share queues 0 to 3.",
     STACK,
     overturned_by="one MQD, ring, doorbell or slot that belongs to queues of two processes",
@@ -115,6 +135,8 @@ def shared_queues(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A05",
+    NOTE_1,
+    250,
     "With v5 no queue id occurs in two processes.",
     STACK,
     overturned_by="a fifth queue under v5 whose id is not 0",
@@ -123,7 +145,8 @@ def v5_apart(lab: Lab) -> Iterator[Reason]:
     """The first four queues, then the fifth."""
     first, second = (ids(two(lab, V5), pid) for pid in V5_PIDS)
     yield STACK.judge(
-        not set(first[:4]) & set(second[:4]), f"first four queues: {first[:4]} and {second[:4]} do not overlap"
+        not set(first[:4]) & set(second[:4]),
+        f"the first four queues have ids {words(first[:4])} and {words(second[:4])}",
     )
     yield STACK.judge(
         not set(first[4:]) & set(second[4:]),
@@ -133,6 +156,8 @@ def v5_apart(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A06",
+    COMPANION,
+    0,
     "v5 serves up to 256 processes, because 1024 ids divide into 256 times four.",
     STACK,
     overturned_by="a driver that refuses the 257th process for want of queue ids",
@@ -159,6 +184,8 @@ def v5_capacity(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A17",
+    NOTE_1,
+    161,
     "The queue id does not control which hardware slot a queue gets.",
     STACK,
     overturned_by="a doorbell, MQD, runlist word or slot that changes with the id policy alone",
@@ -172,12 +199,14 @@ def id_reaches_nothing(lab: Lab) -> Iterator[Reason]:
     yield STACK.judge(
         changed and same,
         f"{images} MQD images, doorbells, slots and the runlist are {'equal' if same else 'not equal'} with ids "
-        f"{ids(v4, V5_PIDS[0])} and {ids(v5, V5_PIDS[0])}",
+        f"{words(ids(v4, V5_PIDS[0]))} or {words(ids(v5, V5_PIDS[0]))}",
     )
 
 
 @claim(
     "A38",
+    NOTE_1,
+    341,
     "On SOC15 parts queue id and doorbell id may differ.",
     STACK,
     overturned_by="equal ids on every queue of a gfx9 part under any policy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ringscope.claims.claim import Method, Reason, claim
+from ringscope.claims.figures import NOTE_2
 from ringscope.claims.lab import Lab
 
 STACK, CAPTURE = Method.STACK, Method.CAPTURE
@@ -12,6 +13,8 @@ STACK, CAPTURE = Method.STACK, Method.CAPTURE
 
 @claim(
     "B10",
+    NOTE_2,
+    36,
     "cp_hqd_quantum reads 0x00010101.",
     STACK,
     CAPTURE,
@@ -29,6 +32,8 @@ def quantum(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B11",
+    NOTE_2,
+    37,
     "cp_hqd_vmid is 1.",
     STACK,
     CAPTURE,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ringscope.claims import figures
 from ringscope.claims.claim import Method, Reason, claim
-from ringscope.claims.figures import SM, WORKLOAD
-from ringscope.claims.lab import PID, Lab, Run, life
+from ringscope.claims.figures import CODE_LOCATIONS, COMPANION, FR, MQ, NOTE_1, NOTE_2, SM, WORKLOAD
+from ringscope.claims.lab import PID, Lab, Run, View, life
 from ringscope.join.runlist import read_runlist
 from ringscope.recording import Kind, Source
 from ringscope.stack.kfd.records import KfdError
@@ -22,7 +22,7 @@ from ringscope.stack.machine import (
     SchedPolicy,
     Scheduling,
 )
-from ringscope.verdicts import runlists
+from ringscope.verdicts import active_runlist, runlists
 from ringscope.verdicts.answer import Verdict as Answered
 
 STACK, CAPTURE, ARITHMETIC = Method.STACK, Method.CAPTURE, Method.ARITHMETIC
@@ -33,6 +33,10 @@ def kernels_cost(lab: Lab) -> Reason:
     """What launching kernels puts into the HIQ, on the stack."""
     moved = lab.life.moved[1]
     return STACK.judge(moved > 0, f"{lab.life.kernels} kernels put {moved} dwords into the HIQ, {_per_queue(lab)}")
+
+
+def _hiqs(view: View) -> Iterator[Source]:
+    return (hiq.source for hiq in view.device.hiqs)
 
 
 def _per_queue(lab: Lab) -> str:
@@ -78,6 +82,8 @@ def check_removed(lab: Lab) -> Reason:
 
 @claim(
     "A12",
+    NOTE_1,
+    105,
     "1356 KFD_MAP_QUEUES_CPSCH lines were logged.",
     overturned_by="the trace file itself",
     decided_by="sudo grep -c KFD_MAP_QUEUES_CPSCH /sys/kernel/debug/tracing/trace  # the patched driver, after the run",
@@ -89,6 +95,8 @@ def map_lines(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A13",
+    NOTE_1,
+    197,
     "1356 lines are 1356 calls of map_queues_cpsch().",
     STACK,
     overturned_by="a runlist of several queues that prints one line",
@@ -108,6 +116,8 @@ def lines_are_calls(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A25",
+    NOTE_1,
+    208,
     "active_runlist makes the map requests of processes wait for each other.",
     STACK,
     CAPTURE,
@@ -120,11 +130,16 @@ def serialises(lab: Lab) -> Iterator[Reason]:
     yield STACK.judge(
         blocked(run) > 0, f"four processes start: {maps} runlists sent, {blocked(run)} requests held back by the flag"
     )
-    yield from captured_cost(lab)
+    for captured in lab.captures.runs:
+        answer = active_runlist.answer(captured.case)
+        if answer.verdict is not Answered.UNDECIDED:
+            yield CAPTURE.judge(answer.verdict is Answered.YES, f"{captured.name}: {answer.summary}")
 
 
 @claim(
     "A26",
+    COMPANION,
+    0,
     "The second process's mapping is delayed or skipped.",
     STACK,
     overturned_by="hqds, right after CREATE_QUEUE returned, in which a queue of the second process has no slot",
@@ -144,6 +159,8 @@ def second_process(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A27",
+    NOTE_1,
+    196,
     "active_runlist costs 30 to 40 QPS.",
     STACK,
     CAPTURE,
@@ -161,6 +178,8 @@ def costs_qps(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A28",
+    NOTE_1,
+    214,
     "The HIQ, a single channel for all packets, costs 15 to 20 QPS.",
     STACK,
     CAPTURE,
@@ -174,6 +193,8 @@ def hiq_costs(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A29",
+    NOTE_1,
+    215,
     "Runlists go to the firmware through the HIQ.",
     STACK,
     CAPTURE,
@@ -193,11 +214,14 @@ def through_hiq(lab: Lab) -> Iterator[Reason]:
             yield view.judge(
                 len(place) == 1 and len(pointers) == 1,
                 f"active on {where} of {len(hiqs)} XCCs, one write pointer: {min(pointers):#x}",
+                *(hiq.source for hiq in hiqs),
             )
 
 
 @claim(
     "A39",
+    NOTE_1,
+    258,
     "Removing or relaxing the active_runlist check gives 20 to 30 QPS.",
     STACK,
     CAPTURE,
@@ -214,6 +238,8 @@ def removing(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A40",
+    NOTE_1,
+    263,
     "Several runlists could be active at once.",
     STACK,
     overturned_by="a driver that loads a second runlist without unmapping the first",
@@ -238,6 +264,8 @@ def several(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A44",
+    NOTE_1,
+    430,
     "NOCPSCH would give the gain.",
     overturned_by="a run with sched_policy=2",
     decided_by=f"""{WORKLOAD}
@@ -269,6 +297,8 @@ PROPOSALS: tuple[Proposal, ...] = (
 
 @claim(
     "A45",
+    NOTE_1,
+    76,
     "Five changes of the scheduler give 15 to 50 QPS each.",
     STACK,
     overturned_by="a proposal under which kernels cost fewer HIQ dwords than without it",
@@ -295,6 +325,8 @@ def five_schemes(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A46",
+    MQ,
+    0,
     "A map call takes 200 to 600 us, 2.7 to 8.1 % of a run of 10 s.",
     overturned_by="a function trace of the same run with 1356 calls",
     decided_by=f"""{WORKLOAD}
@@ -313,6 +345,8 @@ def map_time(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A47",
+    COMPANION,
+    0,
     "update_queue() is called for every iteration (350 x 4).",
     STACK,
     CAPTURE,
@@ -333,6 +367,8 @@ NORMAL_STREAM = (0,) * 4
 
 @claim(
     "A48",
+    COMPANION,
+    0,
     "MI308X uses CPSCH by default.",
     STACK,
     CAPTURE,
@@ -345,11 +381,13 @@ def cpsch(lab: Lab) -> Iterator[Reason]:
     for view in lab.views():
         if view.method is CAPTURE:
             hiqs = sum(hiq.active for hiq in view.device.hiqs)
-            yield view.judge(hiqs > 0, f"the HIQ is active on {hiqs} XCCs")
+            yield view.judge(hiqs > 0, f"the HIQ is active on {hiqs} XCCs", *_hiqs(view))
 
 
 @claim(
     "A49",
+    FR,
+    0,
     "MI300A, MI250X and RX 7900 have MES and would avoid the problem.",
     STACK,
     overturned_by="an MI300A or MI250X whose driver sets enable_mes",
@@ -363,6 +401,8 @@ def mes_parts(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A52",
+    NOTE_1,
+    201,
     "map_queues_cpsch() returns early when active_runlist is set.",
     STACK,
     overturned_by="a second RUN_LIST without an UNMAP_QUEUES before it",
@@ -388,6 +428,8 @@ def early_return(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A55",
+    NOTE_1,
+    300,
     "The layers that cost time come in the order scheduler, ring, hardware.",
     STACK,
     CAPTURE,
@@ -408,6 +450,8 @@ def layers(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B17",
+    NOTE_2,
+    93,
     "MES sees the doorbell, reads the MQDs and schedules.",
     STACK,
     CAPTURE,
@@ -420,11 +464,13 @@ def mes_schedules(lab: Lab) -> Iterator[Reason]:
     for view in lab.views():
         if view.method is CAPTURE:
             hiqs = sum(hiq.active for hiq in view.device.hiqs)
-            yield view.judge(not hiqs, f"the HIQ is active on {hiqs} XCCs")
+            yield view.judge(not hiqs, f"the HIQ is active on {hiqs} XCCs", *_hiqs(view))
 
 
 @claim(
     "B18",
+    NOTE_2,
+    5,
     "The core mechanism is the same under MES and CPSCH.",
     STACK,
     overturned_by="an MES part whose queues have other priority registers, or that needs a runlist",
@@ -451,6 +497,8 @@ def _hex(values: tuple[int, ...]) -> str:
 
 @claim(
     "B19",
+    NOTE_2,
+    6,
     "CPSCH needs PM4 packets besides, to send the runlist.",
     STACK,
     CAPTURE,
@@ -473,6 +521,8 @@ def extra_packets(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B27",
+    CODE_LOCATIONS,
+    0,
     "The MQD is made by init_mqd() of kfd_mqd_manager_v11.c.",
     STACK,
     CAPTURE,

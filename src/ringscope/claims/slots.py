@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ringscope.claims.claim import Method, Reason, claim
-from ringscope.claims.figures import MQ
+from ringscope.claims.figures import MQ, NOTE_1
 from ringscope.claims.lab import Lab, Run
 from ringscope.join import Case
 from ringscope.parts import pm4
@@ -39,6 +39,8 @@ def other_order(lab: Lab) -> Run:
 
 @claim(
     "A14",
+    NOTE_1,
+    106,
     "All queues have pipe 0, queue 0.",
     STACK,
     CAPTURE,
@@ -61,6 +63,8 @@ def all_zero(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A15",
+    NOTE_1,
+    158,
     "pipe = queue = 0 on every queue proves that slots are given dynamically.",
     STACK,
     CAPTURE,
@@ -85,6 +89,8 @@ def proves_dynamic(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A16",
+    NOTE_1,
+    117,
     "CPSCH does not call allocate_hqd().",
     STACK,
     overturned_by="a driver under sched_policy 0 that logs 'hqd slot'",
@@ -104,6 +110,8 @@ def no_allocate_hqd(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A18",
+    NOTE_1,
+    191,
     "The MEC firmware chooses the slot.",
     STACK,
     overturned_by="a MAP_QUEUES of a compute queue that names pipe and queue",
@@ -135,6 +143,8 @@ def map_queues_selectors(run: Run) -> set[int]:
 
 @claim(
     "A19",
+    NOTE_1,
+    191,
     "Software cannot see which slot a queue has.",
     STACK,
     CAPTURE,
@@ -150,6 +160,8 @@ def invisible(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A36",
+    NOTE_1,
+    235,
     "Queues sharing a hardware slot is excluded as a cause.",
     STACK,
     CAPTURE,
@@ -174,6 +186,8 @@ def no_sharing(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A37",
+    NOTE_1,
+    39,
     "KFD has 32 hardware slots on MI308X.",
     STACK,
     CAPTURE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ringscope.claims.claim import Method, Reason, claim
-from ringscope.claims.figures import V5_PIDS
+from ringscope.claims.figures import COMPANION, NOTE_1, NOTE_2, V5_PIDS
 from ringscope.claims.lab import NORMAL, Lab
 from ringscope.claims.queue_ids import V4, two
 from ringscope.join.queues import JoinedQueue, ring_base_of
@@ -25,6 +25,8 @@ def rings(queues: tuple[JoinedQueue, ...] | list[JoinedQueue]) -> set[tuple[int,
 
 @claim(
     "A30",
+    NOTE_1,
+    224,
     "Queues of different processes map to one ring, whose work queue serialises them (10 to 15 QPS).",
     STACK,
     CAPTURE,
@@ -48,6 +50,8 @@ def one_ring(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A42",
+    NOTE_1,
+    275,
     "Mapping queues to other rings would give 10 to 15 QPS.",
     STACK,
     overturned_by="a compute dispatch that passes through a ring of the kernel",
@@ -61,6 +65,8 @@ def remap(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A50",
+    COMPANION,
+    0,
     "HIP uses four queues a process by default.",
     STACK,
     CAPTURE,
@@ -80,6 +86,8 @@ def four_queues(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B01",
+    NOTE_2,
+    12,
     "Streams of different priority use different rings.",
     STACK,
     overturned_by="an AMD_LOG_LEVEL=3 log with one HWq for streams of two priorities",
@@ -100,6 +108,8 @@ def apart_by_priority(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B03",
+    NOTE_2,
+    123,
     "Every stream has a queue of its own.",
     STACK,
     CAPTURE,
@@ -121,6 +131,8 @@ def one_each(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B04",
+    NOTE_2,
+    20,
     "hipStreamCreateWithPriority takes -1, 0 and 1 for HIGH, NORMAL and LOW.",
     STACK,
     overturned_by="a log that creates the queue of a -1 stream with another priority than 2",
@@ -138,6 +150,8 @@ def three_levels(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B15",
+    NOTE_2,
+    32,
     "cp_hqd_pq_base holds the ring's address.",
     STACK,
     overturned_by="an MQD whose dwords 136 and 137 equal the address that CREATE_QUEUE was given",
@@ -155,6 +169,8 @@ def pq_base(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B16",
+    NOTE_2,
+    190,
     "Rings have independent physical addresses.",
     STACK,
     CAPTURE,
@@ -178,6 +194,8 @@ def physical(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "B28",
+    NOTE_2,
+    197,
     "Streams of different priority are independent from head to tail.",
     STACK,
     overturned_by="two queues of one process with different VMIDs, or on pipes of their own for ever",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ringscope.claims import figures as fig
 from ringscope.claims.claim import Method, Reason, claim
-from ringscope.claims.figures import AR, SM, WORKLOAD, Figure
+from ringscope.claims.figures import AR, NOTE_1, SM, WORKLOAD, Figure
 from ringscope.claims.lab import Lab
 from ringscope.claims.queue_ids import V4, V5, below_the_ioctl, two
 from ringscope.recording import Source
@@ -32,6 +32,8 @@ def differ(*figures: Figure) -> bool:
 
 @claim(
     "A07",
+    NOTE_1,
+    244,
     "One process alone makes 118.7 QPS.",
     overturned_by="a log of that run with another rate",
     decided_by=f"{WORKLOAD}\nfor i in 1 2 3 4 5; do $QPS; done",
@@ -44,6 +46,8 @@ def one_process(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A08",
+    NOTE_1,
+    246,
     "One process makes the same 118.7 QPS under v5 as under v4.",
     overturned_by="logs of both runs",
     decided_by=f"""{WORKLOAD}
@@ -60,6 +64,8 @@ def both_versions(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A09",
+    NOTE_1,
+    245,
     "Six processes make about 70 QPS under v4, 59 % of one.",
     ARITHMETIC,
     overturned_by="a log of that run",
@@ -79,6 +85,8 @@ def six_processes(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A10",
+    NOTE_1,
+    247,
     "Two processes make 72.0 QPS under v5, 60.7 % of one.",
     ARITHMETIC,
     overturned_by="a log of that run",
@@ -100,6 +108,8 @@ def two_processes(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A11",
+    NOTE_1,
+    252,
     "v5 comes close to v4, so shared queue ids are not the main bottleneck.",
     STACK,
     ARITHMETIC,
@@ -124,6 +134,8 @@ def not_the_bottleneck(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A31",
+    NOTE_1,
+    229,
     "Saturated CUs cost 10 to 20 QPS.",
     ARITHMETIC,
     overturned_by="a sweep of CU masks that shows where two processes lose 10 to 20 QPS",
@@ -148,6 +160,8 @@ def saturation(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A32",
+    NOTE_1,
+    196,
     "The four bottlenecks cost 30-40, 15-20, 10-15 and 10-20 QPS.",
     ARITHMETIC,
     overturned_by="measured costs that add up to the loss",
@@ -171,6 +185,8 @@ def rounds(workgroups: int, cus: int) -> int:
 
 @claim(
     "A33",
+    AR,
+    0,
     "70 CUs make 85.0 QPS and 60 make 79.0: falls larger than the cut, so one process fills the CUs.",
     overturned_by="a sweep that falls in proportion to the CUs",
     decided_by=f"""{WORKLOAD}
@@ -197,6 +213,8 @@ def cu_table(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A34",
+    AR,
+    597,
     "Two processes fall by 13.3 and 21.5 % with 70 and 60 CUs, so they hardly contend for CUs.",
     overturned_by="a log of those runs",
     decided_by=f"""{WORKLOAD}
@@ -213,6 +231,8 @@ def mild_contention(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A35",
+    NOTE_1,
+    145,
     "The target is at least 95 % of one process.",
     ARITHMETIC,
     overturned_by="a document that says whether QPS are counted per process or together",
@@ -240,6 +260,8 @@ def target(lab: Lab) -> Iterator[Reason]:
 
 @claim(
     "A43",
+    NOTE_1,
+    288,
     "All three changes together make 112 to 127 QPS, 94 to 107 % of one process.",
     ARITHMETIC,
     overturned_by="a run with all three",

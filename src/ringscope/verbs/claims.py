@@ -89,7 +89,7 @@ def _row(finding: Finding) -> dict[str, object]:
     return {
         "id": claim.id,
         "claim": claim.text,
-        "document": claim.document,
+        "document": str(claim.said_at),
         "verdict": finding.verdict.value,
         "checked_by": [method.value for method in finding.methods],
         "how": claim.how,
@@ -151,7 +151,7 @@ def details(found: Sequence[Finding], captures: Path | None, terminal: Terminal)
 def _detail(finding: Finding, captures: Path | None, terminal: Terminal) -> list[str]:
     claim, verdict = finding.claim, finding.verdict
     lines = wrapped(f"{claim.id}  {_painted(verdict, terminal)}  ", claim.text, terminal.width, 7 + len(verdict.value))
-    lines += [terminal.dim(f"     said by {claim.document}"), ""]
+    lines += [terminal.dim(f"     said in {claim.said_at}"), ""]
     lines += wrapped("     computed now: ", claim.how, terminal.width)
     for reason in finding.reasons:
         lines += _reason(reason, terminal)
