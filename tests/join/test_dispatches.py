@@ -27,6 +27,17 @@ def test_a_dispatch_without_times_or_sizes() -> None:
     assert occupation((only,), 80).filled_ns == 0
 
 
+def test_sizes_by_dimension() -> None:
+    def groups(grid: str, workgroup: str) -> int | None:
+        (only,) = kernels_of(recorded(told(Kind.DISPATCH, begin=1, end=2, grid=grid, workgroup=workgroup)))
+        return only.workgroups
+
+    assert groups("1024,10,1", "256,4,1") == 4 * 3
+    assert groups("1024", "256,4,1") is None
+    assert groups("wide", "256") is None
+    assert groups("1024", "0") is None
+
+
 def test_side_by_side_kernels_fill_what_each_alone_does_not() -> None:
     pair = (kernel(0, 100, 50), kernel(50, 100, 50))
     full = occupation(pair, 80)

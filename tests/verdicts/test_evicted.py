@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 from asking import NO, UNDECIDED, YES, ask, recorded, told
 from machines import machine
 
 from ringscope.recording import Kind
+from ringscope.snapshot import Snapshot
 
 
 def test_who_was_evicted_why_and_for_how_long() -> None:
@@ -26,3 +29,16 @@ def test_a_queue_without_a_slot_beside_free_ones() -> None:
     assert (found.verdict, found.confidence and found.confidence.word) == (YES, "weak")
     quiet = ask("evicted", machine({500: [7]}))
     assert (quiet.verdict, quiet.quiet) == (UNDECIDED, True)
+
+
+def test_the_drivers_own_count_in_sysfs() -> None:
+    snapshot = machine({500: [7], 501: [7]})
+
+    def with_ms(*times: int) -> Snapshot:
+        pairs = zip(snapshot.processes, times, strict=True)
+        return replace(snapshot, processes=tuple(replace(p, usage={"stats_63420/evicted_ms": ms}) for p, ms in pairs))
+
+    found = ask("evicted", with_ms(0, 40))
+    assert (found.verdict, found.finding, found.summary) == (YES, True, "40 ms in 1 process")
+    none = ask("evicted", with_ms(0, 0))
+    assert (none.verdict, none.confidence and none.confidence.word) == (NO, "certain")

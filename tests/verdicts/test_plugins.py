@@ -1,54 +1,52 @@
 import logging
-from importlib import metadata
+from pathlib import Path
 
 import pytest
 from machines import machine
 
-from ringscope.join import Case, case_of
+from ringscope.join import case_of
 from ringscope.verdicts import QUESTIONS, answers
-from ringscope.verdicts.answer import Answer, Because, Question, certain
+
+PACKAGE = """
+from ringscope.verdicts.answer import Because, Question, certain
 
 MINE = Question("house-rule", "Is the house rule kept?", "our handbook", "a process without a name")
 
 
-def mine(case: Case) -> Answer:
+def mine(case):
     return MINE.yes(f"{len(case.states)} snapshots", (Because("counted"),), certain("counted"))
 
 
-def breaks(case: Case) -> Answer:
-    raise RuntimeError("two\nlines")
+def breaks(case):
+    raise RuntimeError("two\\nlines")
 
 
-def speaks_in_text(case: Case) -> str:
+def speaks_in_text(case):
     return "yes"
 
 
-def takes_an_id(case: Case) -> Answer:
+def takes_an_id(case):
     return Question("shared-slot", "", "", "").no("", (), certain(""))
+"""
+ENTRY_POINTS = """
+[ringscope.verdicts]
+a-good = a_verdict_package:mine
+b-broken = a_verdict_package:breaks
+c-text = a_verdict_package:speaks_in_text
+d-taken = a_verdict_package:takes_an_id
+e-absent = a_verdict_package:no_such_function
+"""
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Entry points as an installed package would bring them."""
-    names = {
-        "a-good": "mine",
-        "b-broken": "breaks",
-        "c-text": "speaks_in_text",
-        "d-taken": "takes_an_id",
-        "e-absent": "no_such_function",
-    }
-    module = "a_verdict_package"
-    found = metadata.EntryPoints(
-        metadata.EntryPoint(name, f"{module}:{function}", "ringscope.verdicts") for name, function in names.items()
-    )
-    import sys
-    import types
-
-    package = types.ModuleType(module)
-    for function in (mine, breaks, speaks_in_text, takes_an_id):
-        setattr(package, function.__name__, function)
-    monkeypatch.setitem(sys.modules, module, package)
-    monkeypatch.setattr(metadata, "entry_points", lambda group: found.select(group=group))
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A package with verdicts, as pip would leave it on the path."""
+    (tmp_path / "a_verdict_package.py").write_text(PACKAGE)
+    info = tmp_path / "a_verdict_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: a-verdict-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.syspath_prepend(tmp_path)
 
 
 @pytest.mark.usefixtures("installed")

@@ -23,6 +23,14 @@ def test_an_errno_alone_leaves_a_choice() -> None:
     assert found.missing and found.finding
 
 
+def test_a_recorded_ioctl_says_which_check_failed() -> None:
+    done = told(Kind.IOCTL, pid=500, name="CREATE_QUEUE", errno=0)
+    failed = told(Kind.IOCTL, pid=500, name="CREATE_QUEUE", errno=errno.EBUSY, why="no doorbell is left")
+    found = ask("creation-failed", recordings=[recorded(done, failed)])
+    assert (found.verdict, found.summary) == (YES, "1 time: no doorbell is left")
+    assert ask("creation-failed", recordings=[recorded(done)]).quiet
+
+
 def test_queues_made_without_a_refusal() -> None:
     fine = ask("creation-failed", recordings=[recorded(told(Kind.QUEUE_CREATE, qid=0))])
     assert (fine.verdict, fine.quiet) == (NO, True)

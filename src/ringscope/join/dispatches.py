@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
-from ringscope.recording import Event, Kind, Recording
+from ringscope.recording import Event, Kind, Recording, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,22 @@ def kernels_of(recording: Recording) -> tuple[Kernel, ...]:
         begin, end = event.attrs.get("begin"), event.attrs.get("end")
         if not isinstance(begin, int) or not isinstance(end, int) or end < begin:
             continue
-        grid, group, gpu = event.attrs.get("grid"), event.attrs.get("workgroup"), event.attrs.get("gpu_id")
-        sized = isinstance(grid, int) and isinstance(group, int) and group > 0
-        workgroups = -(-int(grid or 0) // int(group or 1)) if sized else None
+        gpu = event.attrs.get("gpu_id")
+        workgroups = _workgroups(event.attrs.get("grid"), event.attrs.get("workgroup"))
         found.append(Kernel(begin, end, event.pid, gpu if isinstance(gpu, int) else None, workgroups, event))
     return tuple(sorted(found, key=lambda kernel: (kernel.begin_ns, kernel.end_ns)))
+
+
+def _workgroups(grid: Value | None, group: Value | None) -> int | None:
+    """How many workgroups a grid holds: each a number of work-items, or ``x,y,z``."""
+    try:
+        sizes = [tuple(map(int, str(value).split(","))) for value in (grid, group)]
+    except ValueError:
+        return None
+    if len(sizes[0]) != len(sizes[1]) or min(*sizes[0], 0) < 0 or min(sizes[1]) < 1:
+        return None
+    total: int = prod(-(-items // size) for items, size in zip(*sizes, strict=True))
+    return total
 
 
 @dataclass(frozen=True, slots=True)

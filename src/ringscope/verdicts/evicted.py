@@ -8,7 +8,7 @@ slot.
 from __future__ import annotations
 
 from ringscope.join import Case
-from ringscope.recording import Clock, Event, Kind
+from ringscope.recording import Clock, Event, Kind, Source
 from ringscope.verdicts import sources
 from ringscope.verdicts.answer import Answer, Because, Missing, Question, certain, count, weak
 from ringscope.verdicts.oversubscribed import beyond_vmids
@@ -21,6 +21,7 @@ ASKS = Question(
     "a trace of kfd_evict_process_worker and kfd_restore_process_worker without an event",
 )
 _TRACE = Missing("the evictions", "sudo trace-cmd record -e amdkfd ./app; trace-cmd report > kfd.ftrace")
+_TODO = "see who moves memory at that time: too little VRAM, userptr buffers that change, a second process"
 KERNEL_KINDS = (Kind.QUEUE_EVICT, Kind.QUEUE_RESTORE, Kind.OVERSUBSCRIBED, Kind.HANG, Kind.RESET, Kind.KERNEL_MESSAGE)
 """Events that only a kernel's log or trace, or a model of the kernel, holds."""
 
@@ -31,6 +32,15 @@ def answer(case: Case) -> Answer:
     if evicted:
         return _told(case, evicted)
     state = case.main
+    counted = _counted(case)
+    if any(ms for _, ms, _ in counted):
+        because = tuple(
+            Because(f"process {pid}: out of the hardware for {ms} ms since it began (evicted_ms in sysfs)", (source,))
+            for pid, ms, source in counted
+            if ms
+        )
+        text = f"{sum(ms for _, ms, _ in counted)} ms in {count(len(because), 'process')}"
+        return ASKS.yes(text, because, certain("the driver counts it"), missing=(_TRACE,), todo=_TODO, finding=True)
     away = []
     if state is not None:
         for device in state.snapshot.devices:
@@ -44,6 +54,9 @@ def answer(case: Case) -> Answer:
         text = f"{count(len(away), 'queue')} without a slot while slots are free"
         sure = weak("a queue between two mappings looks the same")
         return ASKS.yes(text, because, sure, missing=(_TRACE, sources.KERNEL_LOG), finding=True)
+    if counted:
+        reason = Because("evicted_ms is 0 in sysfs", tuple(source for _, _, source in counted))
+        return ASKS.no("the driver counts none", (reason,), certain("the driver counts it"))
     kernel = [r for r in case.recordings if any(True for _ in r.of(*KERNEL_KINDS, Kind.RUNLIST))]
     if kernel:
         at = tuple(next(r.of(*KERNEL_KINDS, Kind.RUNLIST)).source for r in kernel)
@@ -52,6 +65,16 @@ def answer(case: Case) -> Answer:
             "the kernel tells of none", (reason,), weak("a short eviction is not always logged"), missing=(_TRACE,)
         )
     return ASKS.undecided("no kernel log or trace was given", (_TRACE, sources.KERNEL_LOG), quiet=True)
+
+
+def _counted(case: Case) -> list[tuple[int, int, Source]]:
+    """(pid, milliseconds on all devices, where) of each process whose sysfs statistics the main state has."""
+    found = []
+    for process in case.main.snapshot.processes if case.main else ():
+        times = [value for key, value in process.usage.items() if key.endswith("/evicted_ms")]
+        if times:
+            found.append((process.pid, sum(times), process.source))
+    return found
 
 
 def _key(event: Event) -> tuple[object, ...]:
@@ -92,7 +115,7 @@ def _told(case: Case, evicted: list[Event]) -> Answer:
         text,
         tuple(because),
         certain("the kernel logged them"),
-        todo="see who moves memory at that time: too little VRAM, userptr buffers that change, a second process",
+        todo=_TODO,
         finding=True,
     )
 

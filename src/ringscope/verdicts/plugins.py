@@ -8,7 +8,10 @@ costs a one-line warning and nothing else.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from ringscope.join import Case
 from ringscope.verdicts.answer import Answer
@@ -20,7 +23,9 @@ _log = logging.getLogger("ringscope")
 
 def asked(case: Case, taken: frozenset[str]) -> Iterator[Answer]:
     """What the installed plug-ins answer, in the order of their names; ``taken`` ids are refused."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, and seldom any use
+    if not _any_installed():
+        return
+    from importlib.metadata import entry_points  # noqa: PLC0415 - too slow to import for nothing
 
     seen = set(taken)
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
@@ -35,6 +40,22 @@ def asked(case: Case, taken: frozenset[str]) -> Iterator[Answer]:
             continue
         seen.add(answer.id)
         yield answer
+
+
+def _any_installed() -> bool:
+    """Whether some installed package has an entry point of the group: a look at the files that would say so."""
+    for folder in dict.fromkeys(sys.path):
+        try:
+            entries = [entry for entry in os.scandir(folder or ".") if entry.name.endswith((".dist-info", ".egg-info"))]
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                if GROUP.encode() in (Path(entry.path) / "entry_points.txt").read_bytes():
+                    return True
+            except OSError:
+                continue
+    return False
 
 
 def _line(error: Exception) -> str:

@@ -45,7 +45,12 @@ _BY_ERRNO = {
 
 def answer(case: Case) -> Answer:
     """Answer from refusals in recordings; a snapshot cannot show a queue that was never made."""
-    refused = [event for recording in case.recordings for event in recording.of(Kind.QUEUE_REFUSED)]
+    refused = [
+        event
+        for recording in case.recordings
+        for event in recording.of(Kind.QUEUE_REFUSED, Kind.IOCTL)
+        if event.kind is Kind.QUEUE_REFUSED or (event.attrs.get("name") == "CREATE_QUEUE" and event.attrs.get("errno"))
+    ]
     if not refused:
         kernel = [r for r in case.recordings if any(True for _ in r.of(*KERNEL_KINDS, Kind.QUEUE_CREATE))]
         if not kernel:
@@ -63,6 +68,11 @@ def answer(case: Case) -> Answer:
         sure = certain("the check that failed is named")
         text = f"{count(len(named), 'time')}: {first[0]}"
         return ASKS.yes(text, because, sure, todo=first[1], finding=True)
+    why = next((str(event.attrs["why"]) for event in refused if "why" in event.attrs), None)
+    if why is not None:
+        sure = certain("the check that failed is named")
+        todo = "ask for what the check allows; ringscope check says it before a launch"
+        return ASKS.yes(f"{count(len(refused), 'time')}: {why}", because, sure, todo=todo, finding=True)
     need = Missing(
         "which check failed", "sudo dmesg > kernel.log, or echo 'module amdgpu +p' > dynamic_debug/control first"
     )
@@ -78,6 +88,8 @@ def _words(event: Event) -> str:
     resource = event.attrs.get("resource")
     if resource is not None:
         return f"{words}: out of {WHAT_RAN_OUT.get(str(resource), (str(resource),))[0]}"
+    if "why" in event.attrs:
+        return f"{words}: {event.attrs['why']}"
     return words if number is None else f"{words}: {_BY_ERRNO.get(number, 'cause unknown')}"
 
 
