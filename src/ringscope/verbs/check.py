@@ -25,7 +25,7 @@ from ringscope.stack import budget
 from ringscope.stack.budget import Budget, Fix, Job, Mpi, Stage
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.machine import MachineSpec, Scheduling
-from ringscope.stack.rocm import RocmVersion
+from ringscope.stack.rocm import RULES, RocmVersion
 from ringscope.verbs import Result
 
 SCHEMA = "ringscope.check/1"
@@ -170,7 +170,7 @@ def _published(machine: MachineSpec, job: Job) -> list[str]:
             "AMD's runs with Open MPI list up to 6.0 queues a rank at GPU_MAX_HW_QUEUES=4, where the rule gives 5 and "
             "an SDMA queue; their rows of 2.25 to 2.75 queues lie below the rule, which does not explain them"
         )
-    guesses = tuple(job.rocm.guesses())
+    guesses = [name for name, table in RULES.items() if job.rocm.inferred(table)]
     if guesses:
         notes.append(f"ROCm {job.rocm}: inferred from older releases: {', '.join(guesses)}")
     return notes

@@ -35,7 +35,9 @@ def answer(case: Case) -> Answer:
         return ASKS.no(text, (Because(text, at),), sure)
     at = tuple(queue.slots[0].hqd.source for queue in idle)
     text = f"{len(idle)} of {count(len(live), 'mapped queue')}"
-    because = [Because(f"{text}: " + ", ".join(f"{q.name} of {q.pid}" for q in idle), at)]
+    names = ", ".join(f"{queue.name} of {queue.pid}" for queue in idle[:6])
+    more = f" and {len(idle) - 6} more" if len(idle) > 6 else ""
+    because = [Because(f"{text}: {names}{more}", at)]
     homeless = [queue for queue in state.queues if queue.is_compute and queue.active and queue.mapped != "all"]
     short = [
         device
