@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 from bench import Row
 from ringscope.stack.kfd import Kfd
@@ -41,7 +42,7 @@ def run() -> list[Row]:
     marks.append(time.perf_counter())
     text = capture(snapshot)
     marks.append(time.perf_counter())
-    made, shown, written = (b - a for a, b in zip(marks, marks[1:], strict=False))
+    made, shown, written = (b - a for a, b in pairwise(marks))
     size = sum(map(len, text.values())) / 1e6
     return [
         Row(f"{QUEUES} queues created, a runlist each", f"{made:.2f} s, {made / QUEUES * 1e6:.0f} us a queue"),

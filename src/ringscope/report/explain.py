@@ -6,6 +6,7 @@ what changed between snapshots and what could not be read.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -186,6 +187,7 @@ def text(
         elif not case.main.queues:
             lines += ["", "  No process holds a queue."]
     lines += _streams(case, terminal)
+    lines += _recordings(case, terminal)
     if len(case.states) > 1:
         lines += ["", *_changes(case, terminal)]
     lines += ["", *_answers(answers, terminal, verbose)]
@@ -345,6 +347,20 @@ def _streams(case: Case, terminal: Terminal) -> list[str]:
         if case.main and case.main.queues and not any(stream.queue for stream in streams):
             lines.append("  None of these rings is in the captured MQDs: the log is of another process or run.")
     return lines
+
+
+def _recordings(case: Case, terminal: Terminal) -> list[str]:
+    """What each log or trace holds, by kind of event, where no stream has told of it already."""
+    told = {stream.recording for stream in case.streams}
+    rows = []
+    for recording in case.recordings:
+        if recording.origin in told:
+            continue
+        kinds = Counter(event.kind for event in recording.events)
+        pids = {event.pid for event in recording.events if event.pid is not None}
+        what = ", ".join(f"{count} {kind.value}" for kind, count in kinds.most_common(6)) or "nothing about queues"
+        rows.append((recording.origin, what + (f", of {len(pids)} processes" if len(pids) > 1 else "")))
+    return ["", terminal.dim("  events in logs and traces"), *columns(rows)] if rows else []
 
 
 def _changes(case: Case, terminal: Terminal) -> list[str]:
