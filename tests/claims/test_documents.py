@@ -5,6 +5,11 @@ import pytest
 from ringscope.claims import documents
 from ringscope.claims.claim import Verdict
 from ringscope.claims.lab import Lab
+from ringscope.recording import Kind
+from ringscope.stack.kfd import Kfd
+from ringscope.stack.kfd.records import CreatedQueue, CreateQueue
+
+create_queue = Kfd.create_queue
 
 
 def test_dates_in_order_would_be_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,3 +21,12 @@ def test_dates_in_order_would_be_consistent(monkeypatch: pytest.MonkeyPatch) -> 
 def test_statements_that_hold_would_be_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "CALLED_VERIFIED", {"A16": 1, "A20": 2})
     assert Lab().finding("A53").verdict is Verdict.CONFIRMED
+
+
+def test_a_driver_that_prints_its_queues(monkeypatch: pytest.MonkeyPatch) -> None:
+    def printing(self: Kfd, pid: int, request: CreateQueue) -> CreatedQueue:
+        self._log(Kind.KERNEL_MESSAGE, pid, message=f"kfd: create queue, priority {request.priority}")
+        return create_queue(self, pid, request)
+
+    monkeypatch.setattr(Kfd, "create_queue", printing)
+    assert Lab().finding("B26").verdict is Verdict.CONFIRMED

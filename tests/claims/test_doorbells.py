@@ -14,6 +14,7 @@ def verdict(name: str) -> Verdict:
 def test_one_slice_for_all_would_make_them_collide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Bar, "allocate", lambda self: 0x4000)
     monkeypatch.setattr(Bar, "free", lambda self, offset: None)
+    assert verdict("A04") is Verdict.CONFIRMED
     assert verdict("A20") is Verdict.REFUTED
     assert verdict("A23") is Verdict.CONFIRMED
     assert verdict("A41") is Verdict.CONFIRMED

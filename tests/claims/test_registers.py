@@ -22,6 +22,16 @@ def test_a_driver_that_writes_the_note_s_quantum(monkeypatch: pytest.MonkeyPatch
     assert Lab().finding("B10").verdict is Verdict.CONFIRMED
 
 
+def test_a_driver_that_initialises_as_v11_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_preload(shape: mqd.Shape, master: bool) -> bytes:
+        data = bytearray(template(shape, master))
+        struct.pack_into("<I", data, 132 * 4, 0x40005501)
+        return bytes(data)
+
+    monkeypatch.setattr(mqd, "_template", with_preload)
+    assert Lab().finding("B27").verdict is Verdict.CONFIRMED
+
+
 class FromVmidOne(Lab):
     """A part whose VMIDs all belong to KFD, but for VMID 0."""
 

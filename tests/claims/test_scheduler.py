@@ -7,7 +7,8 @@ from ringscope.claims.lab import Lab, Rules
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.records import UpdateQueue
 from ringscope.stack.kfd.scheduler.cpsch import Cpsch
-from ringscope.stack.machine import DriverSpec, NoActiveRunlistCheck, SchedPolicy
+from ringscope.stack.kfd.scheduler.variants import PerProcessCpsch
+from ringscope.stack.machine import DriverSpec, NoActiveRunlistCheck, NodeSpec, SchedPolicy, Scheduling
 
 STATIC = Rules(driver=DriverSpec(sched_policy=SchedPolicy.NO_HWS))
 progress = Kfd.progress
@@ -56,6 +57,19 @@ def test_without_the_check_there_is_no_early_return() -> None:
 def test_a_driver_that_forgets_the_first_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cpsch, "_order", lambda self: tuple(self.processes)[:1])
     assert verdict("A26") is Verdict.CONFIRMED
+
+
+def test_a_packet_manager_that_takes_a_second_runlist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PerProcessCpsch, "_activate", Cpsch._activate)
+    assert verdict("A40") is Verdict.CONFIRMED
+
+
+def test_parts_that_had_mes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NodeSpec, "scheduling", Scheduling.MES)
+    assert verdict("A48") is Verdict.REFUTED
+    assert verdict("A49") is Verdict.CONFIRMED
+    assert verdict("B17") is Verdict.CONFIRMED
+    assert verdict("B19") is Verdict.REFUTED
 
 
 def test_over_subscribed_processes_are_refused_with_static_slots() -> None:
