@@ -1,0 +1,1 @@
+"""Time: the compiled event engine. Arrays in, arrays out."""

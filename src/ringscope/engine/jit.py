@@ -1,0 +1,75 @@
+"""Which compiler the engine's text is built with, and where compiled code is kept.
+
+The engine is one text over arrays. ``RINGSCOPE_ENGINE=cuda`` builds it as device functions of ``numba.cuda`` (one
+thread a run); otherwise Numba compiles it for the CPU and caches the result in ``NUMBA_CACHE_DIR`` or, when that is
+unset, in the user's cache folder. A folder that cannot be written costs the cache, never the run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ringscope.errors import InputError
+
+try:
+    import numba
+except ImportError as error:
+    raise InputError("simulating needs Numba and NumPy", todo="pip install 'ringscope[sim]'") from error
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+CUDA = os.environ.get("RINGSCOPE_ENGINE") == "cuda"
+
+
+def _cache_folder() -> str:
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return os.environ.get("NUMBA_CACHE_DIR") or str(Path(home) / "ringscope" / "numba")
+
+
+def _options() -> dict[str, Any]:
+    from numba.core.cpu import CPUTargetOptions
+
+    options: dict[str, Any] = {"error_model": "numpy"}
+    # The engine allocates nothing, so counting references of array views is pure cost. The option is private to Numba
+    # and an unknown one is refused only at the first compile, so it is looked for and not tried.
+    if hasattr(CPUTargetOptions, "_nrt"):
+        options["_nrt"] = False
+    return options
+
+
+def jit(function: Function) -> Function:
+    """Compile a function that only compiled code calls."""
+    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def hot(function: Function) -> Function:
+    """Like :func:`jit`, and put the function's code into its callers: a call passes every array of the state.
+
+    For what runs once an event; everywhere else it only makes compiling slow.
+    """
+    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+
+
+def entry(function: Function) -> Function:
+    """Compile a function that Python calls, and keep the result for the next process."""
+    if CUDA:
+        return _compile(function)
+    kept = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = _cache_folder()
+    try:
+        return _compile(function, cache=True)
+    except RuntimeError:  # no folder can be written: compile again next time
+        return _compile(function)
+    finally:
+        numba.config.CACHE_DIR = kept
+
+
+def _compile(function: Function, **more: bool) -> Function:
+    if CUDA:
+        from numba import cuda
+
+        return cuda.jit(device=True)(function)  # type: ignore[no-any-return]
+    return numba.njit(**_options(), **more)(function)  # type: ignore[no-any-return]

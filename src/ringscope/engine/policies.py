@@ -1,0 +1,122 @@
+"""Rules that only firmware and hardware know, as named policies: what is chosen, on what grounds, and what else may hold.
+
+AMD publishes neither the firmware's scheduler nor the workgroup dispatcher. Each such rule is an enumeration here; its
+default, the grounds for it and the other readings stand in :data:`POLICIES`, from which the fidelity table is printed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Scheduler(IntEnum):
+    """Who maps queues to hardware slots."""
+
+    CPSCH = 0  # the driver sends a runlist, the firmware (HWS) walks it; every change unmaps and maps the whole device
+    NOCPSCH = 1  # the driver gives each queue a slot for life
+    MES = 2  # the firmware maps and swaps single queues (gangs)
+
+
+class Dispatch(IntEnum):
+    """Which pipe may place a workgroup when several have one waiting on the same XCC."""
+
+    FREE_SLOT = 0  # pipes take turns; one whose workgroup fits nowhere is passed over, so small ones cut ahead
+    IN_ORDER = 1  # pipes take turns; one whose workgroup fits nowhere makes the others wait
+    KERNEL = 2  # a kernel places all its workgroups before the next pipe has its turn
+    EQUAL_SHARE = 3  # the pipe whose queue holds the fewest waves goes first, and is waited for
+
+
+class Placement(IntEnum):
+    """Which shader engine gets the next workgroup of a queue; within it, CUs take turns."""
+
+    SE_STRICT = 0  # shader engines in strict turn: a full one is waited for
+    SE_SKIP = 1  # shader engines in turn, a full one is skipped
+
+
+class Priority(IntEnum):
+    """What the priorities written into the MQD do."""
+
+    NONE = 0  # stored, without effect
+    PIPE = 1  # cp_hqd_pipe_priority decides who gets free CU room
+    FULL = 2  # and cp_hqd_queue_priority decides which queue a pipe connects to
+
+
+class Rotation(IntEnum):
+    """Which queues the firmware maps next when the runlist holds more than fit."""
+
+    WRAP = 0  # as many as fit from where the last quantum stopped, going round the end of the runlist
+    LIST_END = 1  # the end of the runlist ends the quantum's share: what is left of it runs alone
+
+
+class Idle(IntEnum):
+    """What an idle queue does to rotation."""
+
+    HOLD = 0  # it is mapped like any other and holds its slot for the whole quantum
+    BUSY_FIRST = 1  # queues with packets are mapped first, idle ones fill what is left
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One rule of the fidelity table."""
+
+    name: str
+    default: IntEnum
+    source: str
+    trust: str
+    effect: str
+
+    @property
+    def alternatives(self) -> tuple[IntEnum, ...]:
+        """The other readings."""
+        return tuple(value for value in type(self.default) if value is not self.default)
+
+
+POLICIES: tuple[Policy, ...] = (
+    Policy(
+        "dispatch",
+        Dispatch.FREE_SLOT,
+        "two processes on an MI50, xsched-artifacts fig. 11: 4.67x and 1.27x; hip_plugin_framework cutting_ahead_*",
+        "inferred: the only rule of the four that gives both figures (tests/engine/test_measured.py)",
+        "which of two processes is slowed when both have workgroups waiting",
+    ),
+    Policy(
+        "placement",
+        Placement.SE_STRICT,
+        "rocm-systems#9738 and kfdtest.exclude: a masked queue speeds up only when every shader engine gains a CU",
+        "documented for the step; that a full engine is waited for is inferred",
+        "how a CU mask scales, and how well an uneven part fills",
+    ),
+    Policy(
+        "priority",
+        Priority.NONE,
+        "rocm-systems#8485 (AMD: no effect) against hsa_ext_amd.h and the priorities that do reach the MQD",
+        "contradicted: nobody has published a measurement",
+        "whether a high-priority stream is served first",
+    ),
+    Policy(
+        "rotation",
+        Rotation.WRAP,
+        "the chained RUN_LIST packet of kfd_packet_manager.c; how the firmware walks it is private",
+        "inferred",
+        "how long a queue waits to be mapped again when the device is over-subscribed",
+    ),
+    Policy(
+        "idle",
+        Idle.HOLD,
+        "rocm.docs conceptual/oversubscription; kernel commit 819ec5acf759 (HWS takes busy and idle queues alike)",
+        "documented",
+        "what over-subscription costs when most queues are idle",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Policies:
+    """One reading of every rule; the defaults are those of :data:`POLICIES`."""
+
+    dispatch: Dispatch = Dispatch.FREE_SLOT
+    placement: Placement = Placement.SE_STRICT
+    priority: Priority = Priority.NONE
+    rotation: Rotation = Rotation.WRAP
+    idle: Idle = Idle.HOLD

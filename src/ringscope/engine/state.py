@@ -1,0 +1,318 @@
+"""What is, while a run goes on: structured NumPy arrays, sized to the spec, that the compiled engine reads and writes.
+
+A CU's free room and a workgroup's need are one int64 each: 16 bits LDS (128 bytes a unit), 24 bits VGPR units, 8 bits
+waves, 8 bits workgroups; the top bit of each field stays clear, so that ``((free | GUARDS) - need) & GUARDS`` still
+equals ``GUARDS`` exactly when every field is large enough.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ringscope.engine.spec import Arrival, Op, Packet, Room, Spec
+
+GUARDS = 1 << 55 | 1 << 39 | 1 << 15 | 1 << 7
+WAVES_SHIFT = 8
+KIND_BITS = 3
+ID_BITS = 18
+TIME_SHIFT = KIND_BITS + ID_BITS
+LIMIT_NS = 1 << (62 - TIME_SHIFT)
+"""No event may lie later than this: 36 minutes."""
+
+PARTS = ("host", "slot", "barrier", "pipe", "save", "room", "run")
+"""Where a request's time goes, in the order of the ``parts`` columns of :data:`LOG`."""
+
+Array = npt.NDArray[Any]
+
+
+def _record(names: str, kind: str = "i8") -> np.dtype[np.void]:
+    return np.dtype([(name, kind) for name in names.split()])
+
+
+GLOBAL = _record(
+    # of the spec
+    "xccs ses cus_stride pipes slots pipe_slots queues processes vmids engines threads controls scheduler "
+    "dispatch placement priority rotation idle seed bandwidth waits "
+    "packet_ns barrier_ns launch_ps queue_quantum_ns process_quantum_ns gang_quantum_ns save_ns save_wave_ps map_ns "
+    "restore_wave_ps wake_ns least_need resident trace_on "
+    # of the run
+    "started now events_held pending full phase cursor share tick_at control_next in_control wait_clock wake_queues "
+    "pipes_dirty xccs_dirty engines_dirty schedule_dirty "
+    "free_workgroup top_workgroup saved_workgroups bandwidth_used busy_cus busy_since "
+    # results
+    "events stale packets workgroups preemptions saved_waves runlists rotations dropped busy_cu_ns slot_ns slots_used "
+    "slots_since log_rows trace_rows"
+)
+PACKET = _record(
+    # of the spec
+    "op queue thread workgroups times_at times_n jitter need barrier waits host_ns bandwidth rounds "
+    # of the run: state 0 not sent, 1 in the ring, 2 complete
+    "state next previous left time draw sent slot_at_sent save_at_sent execute_at slot_at_execute save_at_execute barrier_part "
+    "pipe_part first_at done_at"
+)
+QUEUE = _record(
+    "process rank pipe_priority queue_priority slot_fixed mask engine next_of_engine "
+    "state slot pipe active first last first_at mapped_at waiting slot_ns save_ns since done_packets wave_ns"
+)
+# One queue on one XCC. ``left`` workgroups of ``packet`` are not placed yet, ``index`` is the next one's.
+SHARE = _record(
+    "head packet left index running_list running saved_list saved waves engine_turn placed_at ready_at"
+)
+PIPE = _record("mode queue blocked wants turn connected quantum_at quantum_event fetched_at")
+XCC = _record("turn launch_ps freed")
+ENGINE = _record("packet turn first_queue busy_ns")
+SHADER_ENGINE = _record("available turn")
+PROCESS = _record("mapped")
+THREAD = _record("source first last step state requests left arrival begun cursor host slot barrier pipe save room run")
+SOURCE = _record("arrival times_at times_n trace_at trace_n start limit taken next_at")
+CONTROL = _record("at change queue pipe_priority queue_priority")
+WORKGROUP = np.dtype(
+    [
+        ("end", "i8"),
+        ("start", "i8"),
+        ("packet", "i4"),
+        ("share", "i4"),
+        ("cu", "i4"),
+        ("state", "i4"),  # 0 free, 1 running, 2 being saved (still on its CU), 3 saved
+        ("next", "i4"),
+        ("previous", "i4"),
+    ]
+)
+LOG = _record("thread request arrival start done host slot barrier pipe save room run")
+TRACE = _record("packet queue sent execute first done")
+
+
+class State(NamedTuple):
+    """Every array of one run; the dtypes of this module say what is in them."""
+
+    g: Array
+    packet: Array
+    waits: Array
+    queue: Array
+    share: Array
+    pipe: Array
+    pipe_slot: Array
+    slot: Array
+    xcc: Array
+    se: Array
+    cu: Array
+    mask: Array
+    engine: Array
+    process: Array
+    thread: Array
+    source: Array
+    times: Array
+    control: Array
+    workgroup: Array
+    heap: Array
+    log: Array
+    trace: Array
+
+
+def pack(room: Room) -> int:
+    """``room`` as one int64; LDS is rounded up to 128 bytes."""
+    return -(-room.lds // 128) << 40 | room.vgprs << 16 | room.waves << WAVES_SHIFT | room.workgroups
+
+
+class _Times:
+    """All distributions of a spec laid end to end, equal ones once."""
+
+    def __init__(self) -> None:
+        self.values: list[int] = []
+        self.places: dict[tuple[int, ...], int] = {}
+
+    def place(self, quantiles: tuple[int, ...]) -> tuple[int, int]:
+        if quantiles not in self.places:
+            self.places[quantiles] = len(self.values)
+            self.values.extend(quantiles)
+        return self.places[quantiles], len(quantiles)
+
+
+def rounds(spec: Spec, packet: Packet) -> int:
+    """How many times over the queue's CUs this packet fills them: ceil(workgroups / room), on the fullest XCC."""
+    machine = spec.machine
+    mask = spec.queues[packet.queue].cu_mask
+    share = -(-packet.workgroups // machine.xccs)
+    each = machine.cu.holds(packet.need)
+    cus = sum(machine.cus)
+    if mask:
+        cus = sum((mask[se] & ((1 << n) - 1)).bit_count() for se, n in enumerate(machine.cus))
+    return -(-share // (each * cus))
+
+
+def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
+    """The state at time zero: every active queue known, nothing sent yet."""
+    machine = spec.machine
+    xccs, ses, stride = machine.xccs, len(machine.cus), max(machine.cus)
+    times = _Times()
+    packets = [packet for thread in spec.threads for packet in thread.packets]
+    needs = [packet.need for packet in packets if packet.op is Op.DISPATCH]
+    resident = _resident(spec, needs)
+    slots_of = [[i for i, pipe in enumerate(machine.slots) if pipe == p] for p in range(machine.pipes)]
+    pipe_slots = max(map(len, slots_of))
+    masks: dict[tuple[int, ...], int] = {}
+    everything = tuple((1 << n) - 1 for _ in range(xccs) for n in machine.cus)
+    masks[everything] = 0
+    for queue in spec.queues:
+        if queue.cu_mask:
+            masks.setdefault(tuple(m & e for m, e in zip(queue.cu_mask, everything, strict=True)), len(masks))
+
+    def zeros(count: int, dtype: Any) -> Array:
+        return np.zeros(max(count, 1), dtype)
+
+    process_count = 1 + max(queue.process for queue in spec.queues)
+    state = State(
+        g=zeros(1, GLOBAL),
+        packet=zeros(len(packets), PACKET),
+        waits=np.full((max(len(packets), 1), 5), -1, np.int32),
+        queue=zeros(len(spec.queues), QUEUE),
+        share=zeros(len(spec.queues) * xccs, SHARE),
+        pipe=zeros(xccs * machine.pipes, PIPE),
+        pipe_slot=np.full((machine.pipes, pipe_slots), -1, np.int32),
+        slot=np.full(len(machine.slots), -1, np.int32),
+        xcc=zeros(xccs, XCC),
+        se=zeros(xccs * ses, SHADER_ENGINE),
+        cu=np.zeros(xccs * ses * stride, np.int64),
+        mask=np.array(list(masks), np.int64),
+        engine=zeros(machine.sdma_engines, ENGINE),
+        process=zeros(process_count, PROCESS),
+        thread=zeros(len(spec.threads), THREAD),
+        source=zeros(len(spec.sources), SOURCE),
+        times=np.zeros(0, np.int64),
+        control=zeros(len(spec.controls), CONTROL),
+        workgroup=zeros(resident + 1, WORKGROUP),
+        heap=np.zeros(2 * resident + 4 * len(spec.threads) + len(spec.controls) + len(spec.queues) + 2 * xccs * machine.pipes + 64, np.int64),
+        log=zeros(max(log_rows, len(spec.threads) + 1), LOG),
+        trace=zeros(log_rows + len(packets) if trace else 1, TRACE),
+    )
+    g = state.g[0]
+    for name, value in (
+        ("xccs", xccs),
+        ("ses", ses),
+        ("cus_stride", stride),
+        ("pipes", machine.pipes),
+        ("slots", len(machine.slots)),
+        ("pipe_slots", pipe_slots),
+        ("queues", len(spec.queues)),
+        ("processes", process_count),
+        ("vmids", machine.processes),
+        ("engines", machine.sdma_engines),
+        ("threads", len(spec.threads)),
+        ("controls", len(spec.controls)),
+        ("scheduler", machine.scheduler),
+        ("seed", spec.seed & 0xFFFFFFFF),
+        ("resident", resident),
+        ("trace_on", int(trace)),
+        ("bandwidth", int(any(packet.bandwidth_ppm for packet in packets))),
+        ("waits", int(any(packet.after for packet in packets))),
+        ("free_workgroup", -1),
+        ("tick_at", -1),
+        ("in_control", -1),
+        ("least_need", pack(_least(needs))),
+    ):
+        g[name] = value
+    for name in spec.costs.__dataclass_fields__:
+        g[name] = getattr(spec.costs, name)
+    for name in spec.policies.__dataclass_fields__:
+        g[name] = getattr(spec.policies, name)
+    for pipe, slots in enumerate(slots_of):
+        state.pipe_slot[pipe, : len(slots)] = slots
+    free = pack(machine.cu)
+    for xcc in range(xccs):
+        for se, cus in enumerate(machine.cus):
+            first = (xcc * ses + se) * stride
+            state.cu[first : first + cus] = free
+            state.se[xcc * ses + se]["available"] = (1 << cus) - 1
+    g["full"] = free
+    _fill_queues(state, spec, masks, everything)
+    _fill_threads(state, spec, times)
+    for row, control in zip(state.control, spec.controls, strict=False):
+        row["at"] = control.at_ns
+        row["change"] = control.change
+        row["queue"] = control.queue
+        row["pipe_priority"] = control.pipe_priority
+        row["queue_priority"] = control.queue_priority
+    return state._replace(times=np.array(times.values or [0], np.int64))
+
+
+def _least(needs: list[Room]) -> Room:
+    """What every workgroup needs at least: a CU without that is full for all of them."""
+    if not needs:
+        return Room(1, 0, 0, 1)
+    return Room(
+        min(need.waves for need in needs), min(need.vgprs for need in needs), min(need.lds for need in needs), 1
+    )
+
+
+def _resident(spec: Spec, needs: list[Room]) -> int:
+    """The most workgroups that can be on CUs at once."""
+    return spec.machine.compute_units * spec.machine.cu.holds(_least(needs))
+
+
+def _fill_queues(
+    state: State, spec: Spec, masks: dict[tuple[int, ...], int], everything: tuple[int, ...]
+) -> None:
+    for name in ("first", "last", "slot", "pipe", "engine", "next_of_engine", "slot_fixed", "waiting"):
+        state.queue[name] = -1
+    for name in ("head", "packet", "running_list", "saved_list"):
+        state.share[name] = -1
+    state.pipe["queue"] = -1
+    state.pipe["connected"] = -1
+    state.pipe["quantum_event"] = -1
+    state.pipe["fetched_at"] = -1
+    state.engine["packet"] = -1
+    state.engine["first_queue"] = -1
+    for index, queue in reversed(list(enumerate(spec.queues))):
+        row = state.queue[index]
+        row["process"] = queue.process
+        row["rank"] = queue.rank
+        row["pipe_priority"] = queue.pipe_priority
+        row["queue_priority"] = queue.queue_priority
+        row["active"] = int(queue.active)
+        if queue.cu_mask:
+            row["mask"] = masks[tuple(m & e for m, e in zip(queue.cu_mask, everything, strict=True))]
+        if queue.slot is not None:
+            row["slot_fixed"] = queue.slot
+        if queue.sdma_engine is not None:
+            row["engine"] = queue.sdma_engine
+            row["next_of_engine"] = state.engine[queue.sdma_engine]["first_queue"]
+            state.engine[queue.sdma_engine]["first_queue"] = index
+
+
+def _fill_threads(state: State, spec: Spec, times: _Times) -> None:
+    at = 0
+    for index, thread in enumerate(spec.threads):
+        state.thread[index]["source"] = thread.source
+        state.thread[index]["first"] = at
+        state.thread[index]["last"] = at + len(thread.packets)
+        for step, packet in enumerate(thread.packets):
+            row = state.packet[at + step]
+            row["op"] = packet.op
+            row["queue"] = packet.queue
+            row["thread"] = index
+            row["workgroups"] = packet.workgroups if packet.op is Op.DISPATCH else 0
+            row["times_at"], row["times_n"] = times.place(packet.time.quantiles)
+            row["jitter"] = packet.jitter_permille
+            row["need"] = pack(packet.need)
+            row["barrier"] = int(packet.barrier)
+            row["waits"] = len(packet.after)
+            row["host_ns"] = packet.host_ns
+            row["bandwidth"] = packet.bandwidth_ppm
+            row["rounds"] = rounds(spec, packet) if packet.op is Op.DISPATCH else 1
+            row["next"] = -1
+            state.waits[at + step, : len(packet.after)] = [at + other for other in packet.after]
+        at += len(thread.packets)
+    for row, source in zip(state.source, spec.sources, strict=False):
+        row["arrival"] = source.arrival
+        row["times_at"], row["times_n"] = times.place(source.times.quantiles)
+        row["start"] = source.start_ns
+        row["next_at"] = source.start_ns
+        row["limit"] = -1 if source.limit is None else source.limit
+        if source.arrival is Arrival.TRACE:
+            row["trace_at"], row["trace_n"] = times.place(source.trace or (0,))
+            row["limit"] = len(source.trace) if source.limit is None else min(source.limit, len(source.trace))
+
+
