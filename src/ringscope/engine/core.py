@@ -204,19 +204,14 @@ def advance(s: State, i: int) -> None:
     """Give pipe ``i`` something to do: saved or waiting workgroups to place, or a packet to take up."""
     g = s.g[0]
     pipe = s.pipe[i]
-    if pipe.mode == PLACING:
-        g.xccs_dirty |= 1 << (i // g.pipes)  # others may have waited for this one
-    pipe.mode = IDLE
-    pipe.queue = -1
     q = connect(s, i)
-    if q < 0:
-        return
     pipe.queue = q
-    pipe.blocked = 0
+    if q < 0:
+        set_mode(s, i, IDLE)
+        return
     share = s.share[q * g.xccs + i // g.pipes]
     if share.saved > 0 or share.left > 0:
-        pipe.mode = PLACING
-        g.xccs_dirty |= 1 << (i // g.pipes)
+        set_mode(s, i, PLACING)
         return
     p = share.head + 0
     packet = s.packet[p]
@@ -230,7 +225,7 @@ def advance(s: State, i: int) -> None:
     if packet.waits > 0:
         ready = max(ready, signals_at(s, p))
     share.ready_at = ready
-    pipe.mode = TAKING
+    set_mode(s, i, TAKING)
     pipe.fetched_at = g.now + cost
     post(s, g.now + cost, PACKET_TAKEN, i)
 
@@ -276,12 +271,12 @@ def packet_taken(s: State, i: int) -> None:
     if packet.workgroups > xcc:
         share.left = (packet.workgroups - xcc + g.xccs - 1) // g.xccs
     share.index = xcc
-    pipe.mode = PLACING
     g.pipes_dirty |= 1 << i
-    g.xccs_dirty |= 1 << xcc
     if share.left == 0:
         share.placed_at = g.now
-        pipe.mode = IDLE
+        set_mode(s, i, IDLE)
+    else:
+        set_mode(s, i, PLACING)
     packet.left -= 1
     if packet.left == 0:
         complete(s, p)
@@ -289,41 +284,54 @@ def packet_taken(s: State, i: int) -> None:
 
 # ---- CU room -----------------------------------------------------------------------------------------------------
 @hot
-def find_cu(s: State, k: int, xcc: int, need: int) -> int:
-    """A CU of the XCC on which the next workgroup of share ``k`` fits, or -1; leaves the shader engine in the share.
+def first_fit(s: State, base: int, room: int, need: int) -> int:
+    """The lowest CU whose bit is set in ``room`` and which has room for ``need``; -1 for none."""
+    c = base
+    while room & 0xFF == 0:
+        if room == 0:
+            return -1
+        room >>= 8
+        c += 8
+    while room != 0:
+        if room & 1 and ((s.cu[c] | GUARDS) - need) & GUARDS == GUARDS:
+            return c
+        room >>= 1
+        c += 1
+    return -1
 
-    When there is none the return value is ``-2 - engine`` for the one shader engine that is waited for, -1 when any
-    will do.
+
+@hot
+def find_cu(s: State, i: int, k: int, xcc: int, mask: int, need: int) -> int:
+    """A CU of the XCC on which the next workgroup of share ``k`` fits; leaves its shader engine in the share.
+
+    When there is none: ``-2 - engine`` for the one shader engine that is waited for, -1 when any will do. Pipe ``i``
+    remembers in ``full`` which shader engines had no room for this need, so that only CUs freed since are looked at.
     """
     g = s.g[0]
+    pipe = s.pipe[i]
     ses = g.ses
-    mask = s.queue[k // g.xccs].mask
     engine = s.share[k].engine_turn + 0
     for _ in range(ses):
         e = xcc * ses + engine
         allowed = s.mask[mask, e]
         if allowed != 0:
-            se = s.se[e]
-            room = allowed & se.available
-            if room != 0:
-                turn = se.turn + 0
-                base = e * g.cus_stride
-                rest = room >> turn
-                c = turn
-                while rest != 0:
-                    if rest & 1 and ((s.cu[base + c] | GUARDS) - need) & GUARDS == GUARDS:
+            bit = 1 << engine
+            if pipe.looked & bit == 0:
+                se = s.se[e]
+                room = allowed & se.available
+                if pipe.full & bit:
+                    room &= se.freed
+                if room != 0:
+                    turn = se.turn + 0
+                    base = e * g.cus_stride
+                    cu = first_fit(s, base + turn, room >> turn, need)
+                    if cu < 0:
+                        cu = first_fit(s, base, room & ((1 << turn) - 1), need)
+                    if cu >= 0:
                         s.share[k].engine_turn = engine
-                        return base + c
-                    rest >>= 1
-                    c += 1
-                rest = room & ((1 << turn) - 1)
-                c = 0
-                while rest != 0:
-                    if rest & 1 and ((s.cu[base + c] | GUARDS) - need) & GUARDS == GUARDS:
-                        s.share[k].engine_turn = engine
-                        return base + c
-                    rest >>= 1
-                    c += 1
+                        return cu
+                pipe.full |= bit
+                pipe.looked |= bit
             if g.placement == SE_STRICT:
                 return -2 - engine
         engine += 1
@@ -337,7 +345,6 @@ def place(s: State, k: int, xcc: int, cu: int) -> None:
     """Start the next workgroup of share ``k`` (saved ones first) on ``cu``."""
     g = s.g[0]
     share = s.share[k]
-    q = k // g.xccs
     if share.saved > 0:
         w = share.saved_list + 0
         group = s.workgroup[w]
@@ -396,28 +403,36 @@ def place(s: State, k: int, xcc: int, cu: int) -> None:
         g.busy_cus += 1
     free = s.cu[cu] - need
     s.cu[cu] = free
-    e = cu // g.cus_stride
+    engine = share.engine_turn + 0
+    e = xcc * g.ses + engine
     c = cu - e * g.cus_stride
+    group.engine = e
+    group.xcc = xcc
     se = s.se[e]
     if ((free | GUARDS) - g.least_need) & GUARDS != GUARDS:
         se.available &= ~(1 << c)
     # The next workgroup goes to the next CU of the next shader engine.
     c += 1
     se.turn = c if c < g.cus_stride else 0
-    engine = share.engine_turn + 1
+    engine += 1
     share.engine_turn = engine if engine < g.ses else 0
     post(s, start + time, WORKGROUP_END, w)
 
 
 @hot
-def leave_cu(s: State, cu: int, need: int) -> None:
-    """Give a workgroup's room back."""
+def leave_cu(s: State, w: int, need: int) -> None:
+    """Give workgroup ``w``'s room back."""
     g = s.g[0]
+    group = s.workgroup[w]
+    cu = group.cu
+    e = group.engine + 0
+    xcc = group.xcc + 0
     free = s.cu[cu] + need
     s.cu[cu] = free
-    e = cu // g.cus_stride
-    s.se[e].available |= 1 << (cu - e * g.cus_stride)
-    xcc = e // g.ses
+    se = s.se[e]
+    bit = 1 << (cu - e * g.cus_stride)
+    se.available |= bit
+    se.freed |= bit
     s.xcc[xcc].freed |= 1 << (e - xcc * g.ses)
     g.xccs_dirty |= 1 << xcc
     if free == g.full:
@@ -428,62 +443,133 @@ def leave_cu(s: State, cu: int, need: int) -> None:
 
 @hot
 def place_workgroups(s: State, xcc: int) -> None:
-    """Let the pipes of one XCC place workgroups until no rule allows another."""
+    """Let the pipes of one XCC place workgroups until no rule allows another.
+
+    ``xcc.placing`` has a bit for every pipe with a workgroup to place, ``xcc.blocked`` for those that found no room.
+    """
     g = s.g[0]
     x = s.xcc[xcc]
     n = g.pipes
     first = xcc * n
-    if x.freed != 0:
-        for i in range(first, first + n):
-            if s.pipe[i].wants & x.freed:
-                s.pipe[i].blocked = 0
-        x.freed = 0
-    while True:
-        best = -1
-        best_rank = -1
-        for j in range(n):
-            i = x.turn + j
-            if i >= n:
-                i -= n
-            pipe = s.pipe[first + i]
-            if pipe.mode != PLACING or (g.dispatch == FREE_SLOT and pipe.blocked != 0):
-                continue
+    freed = x.freed + 0
+    x.freed = 0
+    if x.placing != 0:
+        mask = x.placing + 0
+        i = first
+        while mask != 0:
+            if mask & 1:
+                pipe = s.pipe[i]
+                pipe.looked = 0
+                if pipe.wants & freed:
+                    x.blocked &= ~(1 << (i - first))
+            mask >>= 1
+            i += 1
+        while True:
+            best = next_to_place(s, xcc)
+            if best < 0 or (x.blocked >> best) & 1:
+                break
+            i = first + best
+            pipe = s.pipe[i]
+            q = pipe.queue + 0
+            k = q * g.xccs + xcc
+            share = s.share[k]
+            if share.saved > 0:
+                need = s.packet[s.workgroup[share.saved_list].packet].need + 0
+            else:
+                need = s.packet[share.packet].need + 0
+            if need != pipe.need:
+                pipe.need = need
+                pipe.full = 0
+                pipe.looked = 0
+            cu = find_cu(s, i, k, xcc, s.queue[q].mask, need)
+            if cu < 0:
+                x.blocked |= 1 << best
+                pipe.wants = -1
+                if cu <= -2:
+                    pipe.wants = 1 << (-2 - cu)
+                if g.dispatch == FREE_SLOT:
+                    continue
+                break
+            place(s, k, xcc, cu)
+            over = share.saved == 0 and share.left == 0
+            if g.dispatch != KERNEL or over:
+                x.turn = best + 1 if best + 1 < n else 0
+            else:
+                x.turn = best
+            if over:
+                advance(s, i)
+        # Who did not look at the CUs that were freed does not know any more whether his shader engine is full.
+        mask = x.placing + 0
+        i = first
+        while mask != 0:
+            if mask & 1:
+                pipe = s.pipe[i]
+                pipe.full &= pipe.looked | ~freed
+            mask >>= 1
+            i += 1
+    e = xcc * g.ses
+    while freed != 0:
+        if freed & 1:
+            s.se[e].freed = 0
+        freed >>= 1
+        e += 1
+
+
+@hot
+def next_to_place(s: State, xcc: int) -> int:
+    """The pipe of the XCC whose turn it is to place a workgroup, -1 for none."""
+    g = s.g[0]
+    x = s.xcc[xcc]
+    n = g.pipes
+    i = x.turn + 0
+    mask = x.placing + 0
+    if g.dispatch == FREE_SLOT:
+        mask &= ~x.blocked
+        if g.priority < PIPE_PRIORITY:
+            if mask == 0:
+                return -1
+            while (mask >> i) & 1 == 0:
+                i += 1
+                if i == n:
+                    i = 0
+            return i
+    best = -1
+    best_rank = -1
+    for _ in range(n):
+        if (mask >> i) & 1:
+            q = s.pipe[xcc * n + i].queue + 0
             rank = 0
             if g.priority >= PIPE_PRIORITY:
-                rank = s.queue[pipe.queue].pipe_priority << 32
+                rank = s.queue[q].pipe_priority << 32
             if g.dispatch == EQUAL_SHARE:
-                rank += (1 << 31) - s.share[pipe.queue * g.xccs + xcc].waves
+                rank += (1 << 31) - s.share[q * g.xccs + xcc].waves
             if rank > best_rank:
                 best = i
                 best_rank = rank
-        if best < 0:
-            return
-        pipe = s.pipe[first + best]
-        if pipe.blocked != 0:
-            return
-        k = pipe.queue * g.xccs + xcc
-        share = s.share[k]
-        if share.saved > 0:
-            need = s.packet[s.workgroup[share.saved_list].packet].need + 0
-        else:
-            need = s.packet[share.packet].need + 0
-        cu = find_cu(s, k, xcc, need)
-        if cu < 0:
-            pipe.blocked = 1
-            pipe.wants = -1
-            if cu <= -2:
-                pipe.wants = 1 << (-2 - cu)
-            if g.dispatch == FREE_SLOT:
-                continue
-            return
-        place(s, k, xcc, cu)
-        over = share.saved == 0 and share.left == 0
-        if g.dispatch != KERNEL or over:
-            x.turn = best + 1 if best + 1 < n else 0
-        else:
-            x.turn = best
-        if over:
-            advance(s, first + best)
+        i += 1
+        if i == n:
+            i = 0
+    return best
+
+
+@jit
+def set_mode(s: State, i: int, mode: int) -> None:
+    """Change what pipe ``i`` does; one that stops or starts placing gives others, or itself, a chance to."""
+    g = s.g[0]
+    pipe = s.pipe[i]
+    xcc = i // g.pipes
+    x = s.xcc[xcc]
+    bit = 1 << (i - xcc * g.pipes)
+    if mode == PLACING:
+        x.placing |= bit
+        x.blocked &= ~bit
+        pipe.need = -1
+        g.xccs_dirty |= 1 << xcc
+    elif pipe.mode == PLACING:
+        x.placing &= ~bit
+        x.blocked &= ~bit
+        g.xccs_dirty |= 1 << xcc
+    pipe.mode = mode
 
 
 @hot
@@ -518,7 +604,7 @@ def workgroup_end(s: State, w: int) -> None:
     s.queue[packet.queue].wave_ns += waves * (g.now - group.start)
     if g.bandwidth != 0:
         g.bandwidth_used -= packet.bandwidth
-    leave_cu(s, group.cu, need)
+    leave_cu(s, w, need)
     packet.left -= 1
     if packet.left == 0:
         complete(s, p)
@@ -909,11 +995,10 @@ def freeze(s: State, q: int) -> int:
         if pipe.queue == q:
             if pipe.mode == TAKING:
                 share.head = share.packet
-            pipe.mode = IDLE
+            set_mode(s, i, IDLE)
             pipe.queue = -1
             pipe.fetched_at = -1
             g.pipes_dirty |= 1 << i
-            g.xccs_dirty |= 1 << xcc
         if pipe.connected == q:
             pipe.connected = -1
             pipe.turn = 0
@@ -932,7 +1017,7 @@ def release(s: State, q: int) -> None:
         while w >= 0:
             group = s.workgroup[w]
             if group.state == BEING_SAVED:
-                leave_cu(s, group.cu, s.packet[group.packet].need)
+                leave_cu(s, w, s.packet[group.packet].need)
                 group.state = KEPT
             w = group.next + 0
 

@@ -61,10 +61,10 @@ QUEUE = _record(
 SHARE = _record(
     "head packet left index running_list running saved_list saved waves engine_turn placed_at ready_at"
 )
-PIPE = _record("mode queue blocked wants turn connected quantum_at quantum_event fetched_at")
-XCC = _record("turn launch_ps freed")
+PIPE = _record("mode queue wants need full looked turn connected quantum_at quantum_event fetched_at")
+XCC = _record("turn launch_ps freed placing blocked")
 ENGINE = _record("packet turn first_queue busy_ns")
-SHADER_ENGINE = _record("available turn")
+SHADER_ENGINE = _record("available freed turn")
 PROCESS = _record("mapped")
 THREAD = _record("source first last step state requests left arrival begun cursor host slot barrier pipe save room run")
 SOURCE = _record("arrival times_at times_n trace_at trace_n start limit taken next_at")
@@ -76,6 +76,8 @@ WORKGROUP = np.dtype(
         ("packet", "i4"),
         ("share", "i4"),
         ("cu", "i4"),
+        ("engine", "i2"),
+        ("xcc", "i2"),
         ("state", "i4"),  # 0 free, 1 running, 2 being saved (still on its CU), 3 saved
         ("next", "i4"),
         ("previous", "i4"),
