@@ -56,9 +56,7 @@ def random_spec(seed: int, scheduler: Scheduler | None = None) -> Spec:
     copies = [len(queues) + i for i in range(r.choice([0, 0, 1, 3]))]
     queues += [Queue(process=0, sdma_engine=r.randrange(2)) for _ in copies]
     sources = tuple(_source(r) for _ in range(r.randint(1, 5)))
-    threads = tuple(
-        HostThread(r.randrange(len(sources)), _request(r, count, copies)) for _ in range(r.randint(1, 8))
-    )
+    threads = tuple(HostThread(r.randrange(len(sources)), _request(r, count, copies)) for _ in range(r.randint(1, 8)))
     return Spec(
         machine=machine,
         queues=tuple(queues),

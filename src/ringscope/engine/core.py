@@ -708,7 +708,9 @@ def complete(s: State, p: int) -> None:
     packet.done_at = g.now
     g.packets += 1
     queue.done_packets += 1
-    if in_ring:  # a copy under way outlives its destroyed queue
+    if not in_ring:  # a copy under way outlives its destroyed queue
+        g.dropped -= 1
+    else:
         before = packet.previous + 0
         after = packet.next + 0
         if before >= 0:
@@ -1418,9 +1420,7 @@ def settle(s: State) -> None:
     while dirty != 0:
         if dirty & 1:
             mode = s.pipe[i].mode
-            if mode == IDLE:
-                advance(s, i)
-            elif mode == PLACING and g.now >= s.pipe[i].quantum_at:
+            if mode == IDLE or (mode == PLACING and g.now >= s.pipe[i].quantum_at):
                 advance(s, i)
         dirty >>= 1
         i += 1
@@ -1496,8 +1496,7 @@ def run(s: State, until: int) -> int:
             settle(s)
             continue
         if at > until:
-            if g.now < until:
-                g.now = until
+            g.now = max(g.now, until)
             return DONE
         # … and one event: few rows, except that a change may drop or map every queue.
         if n - g.events_held < g.queues + 4:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ringscope.engine import core
 from ringscope.engine.spec import Spec, SpecError
-from ringscope.engine.state import ID_BITS, KIND_BITS, LIMIT_NS, PARTS, TIME_SHIFT, Array, State, build
+from ringscope.engine.state import ID_BITS, LIMIT_NS, TIME_SHIFT, Array, build
 
 _GROWN = {core.MORE_EVENTS: "heap", core.MORE_WORKGROUPS: "workgroup", core.MORE_LOG: "log", core.MORE_TRACE: "trace"}
 

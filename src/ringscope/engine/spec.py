@@ -84,7 +84,7 @@ class Machine:
 
     xccs: int = 1
     cus: tuple[int, ...] = (4,)
-    cu: Room = Room(waves=32, vgprs=4 * VGPR_UNITS_PER_SIMD, lds=65536, workgroups=32)  # noqa: RUF009
+    cu: Room = Room(waves=32, vgprs=4 * VGPR_UNITS_PER_SIMD, lds=65536, workgroups=32)
     pipes: int = 4
     slots: tuple[int, ...] = tuple(range(4)) * 6
     processes: int = 13
@@ -191,7 +191,7 @@ class Packet:
     workgroups: int = 1
     time: Times = Times((1000,))
     jitter_permille: int = 0
-    need: Room = Room(waves=1, vgprs=0, lds=0)  # noqa: RUF009
+    need: Room = Room(waves=1, vgprs=0, lds=0)
     barrier: bool = True
     after: tuple[int, ...] = ()
     host_ns: int = 0
@@ -274,7 +274,9 @@ class Spec:
         for index, thread in enumerate(self.threads):
             _require(0 <= thread.source < len(self.sources), f"thread {index}: no source {thread.source}")
             _require(bool(thread.packets), f"thread {index}: a request needs at least one packet")
-            lasts = any(p.op is Op.DISPATCH or (p.op is Op.COPY and p.time.quantiles[0]) or p.host_ns for p in thread.packets)
+            lasts = any(
+                p.op is Op.DISPATCH or (p.op is Op.COPY and p.time.quantiles[0]) or p.host_ns for p in thread.packets
+            )
             _require(lasts, f"thread {index}: a request must take some time")
             for step, packet in enumerate(thread.packets):
                 _check_packet(f"thread {index} step {step}", packet, self, len(thread.packets))

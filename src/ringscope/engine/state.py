@@ -58,9 +58,7 @@ QUEUE = _record(
     "state slot pipe active first last first_at mapped_at waiting slot_ns save_ns since done_packets wave_ns"
 )
 # One queue on one XCC. ``left`` workgroups of ``packet`` are not placed yet, ``index`` is the next one's.
-SHARE = _record(
-    "head packet left index running_list running saved_list saved waves engine_turn placed_at ready_at"
-)
+SHARE = _record("head packet left index running_list running saved_list saved waves engine_turn placed_at ready_at")
 PIPE = _record("mode queue wants need full looked turn connected quantum_at quantum_event fetched_at")
 XCC = _record("turn launch_ps freed placing blocked")
 ENGINE = _record("packet turn first_queue busy_ns")
@@ -186,7 +184,15 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
         times=np.zeros(0, np.int64),
         control=zeros(len(spec.controls), CONTROL),
         workgroup=zeros(resident + 1, WORKGROUP),
-        heap=np.zeros(2 * resident + 4 * len(spec.threads) + len(spec.controls) + len(spec.queues) + 2 * xccs * machine.pipes + 64, np.int64),
+        heap=np.zeros(
+            2 * resident
+            + 4 * len(spec.threads)
+            + len(spec.controls)
+            + len(spec.queues)
+            + 2 * xccs * machine.pipes
+            + 64,
+            np.int64,
+        ),
         log=zeros(max(log_rows, len(spec.threads) + 1), LOG),
         trace=zeros(log_rows + len(packets) if trace else 1, TRACE),
     )
@@ -254,9 +260,7 @@ def _resident(spec: Spec, needs: list[Room]) -> int:
     return spec.machine.compute_units * spec.machine.cu.holds(_least(needs))
 
 
-def _fill_queues(
-    state: State, spec: Spec, masks: dict[tuple[int, ...], int], everything: tuple[int, ...]
-) -> None:
+def _fill_queues(state: State, spec: Spec, masks: dict[tuple[int, ...], int], everything: tuple[int, ...]) -> None:
     for name in ("first", "last", "slot", "pipe", "engine", "next_of_engine", "slot_fixed", "waiting"):
         state.queue[name] = -1
     for name in ("head", "packet", "running_list", "saved_list"):
@@ -316,5 +320,3 @@ def _fill_threads(state: State, spec: Spec, times: _Times) -> None:
         if source.arrival is Arrival.TRACE:
             row["trace_at"], row["trace_n"] = times.place(source.trace or (0,))
             row["limit"] = len(source.trace) if source.limit is None else min(source.limit, len(source.trace))
-
-

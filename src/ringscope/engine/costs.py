@@ -1,0 +1,83 @@
+"""What the machinery takes on each family of parts, with the source of every figure.
+
+AMD publishes none of these; measured ones come from published measurements, the others are marked inferred and are
+there to be replaced (``[costs]`` in a scenario).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ringscope.engine.spec import Costs
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One row of the table: a field of :class:`ringscope.engine.spec.Costs`, its default and its grounds.
+
+    ``values`` is by the first letters of the gfx name, the longest match counting; ``""`` holds for all others.
+    """
+
+    name: str
+    values: dict[str, int]
+    source: str
+    trust: str
+
+    def value(self, gfx: str) -> int:
+        """The figure for a part such as ``gfx942``."""
+        return self.values[max((key for key in self.values if gfx.startswith(key)), key=len)]
+
+
+COSTS: tuple[Cost, ...] = (
+    Cost(
+        "packet_ns",
+        {"": 340, "gfx103": 2020, "gfx11": 1270, "gfx12": 1057},
+        "gfx12: independent dispatches on a gfx1201, written straight into the ring; others: the same share of packet_ns "
+        "+ barrier_ns",
+        "measured on gfx1201, split inferred elsewhere",
+    ),
+    Cost(
+        "barrier_ns",
+        {"": 410, "gfx103": 2440, "gfx11": 1530, "gfx12": 1276},
+        "with packet_ns: 0.75 us a dependent dispatch on gfx90a (2000 kernels of 5 and 50 us, RCCL timing probe), 4.46 on "
+        "gfx1030, 2.8 on gfx1100, 2.33 on gfx1201",
+        "measured; CDNA3 taken like gfx90a",
+    ),
+    Cost(
+        "launch_ps",
+        {"": 760},
+        "rocm-systems#10834: 8192 against 128 workgroups on a W7900 (HIP); taken for one XCC",
+        "measured on RDNA3, derived",
+    ),
+    Cost(
+        "wake_ns",
+        {"": 16_000, "gfx1151": 5_000},
+        "launch and wait: 16.9 us on an MI325X (FBGEMM#6219), 18.5 us on gfx1201 and 7 us on gfx1151, less one dispatch",
+        "measured, derived",
+    ),
+    Cost("queue_quantum_ns", {"": 1_000_000}, "cp_hqd_quantum 0x111 in every MQD: 1 ms (cik_regs.h)", "documented"),
+    Cost(
+        "process_quantum_ns",
+        {"": 10_000_000},
+        "MAP_PROCESS.process_quantum 10, a unit that nobody documents; MES names 10 ms for the same",
+        "inferred unit",
+    ),
+    Cost("gang_quantum_ns", {"": 1_000_000}, "MES ADD_QUEUE gang_quantum 10000 x 100 ns", "documented"),
+    Cost("save_ns", {"": 25_000}, "no published measurement of CWSR or of the unmap fence", "guess"),
+    Cost(
+        "save_wave_ps",
+        {"": 6_000},
+        "a full MI308X (47 MB of wave state, gfx942 save-area formula) written at about 3 TB/s",
+        "inferred",
+    ),
+    Cost("map_ns", {"": 25_000}, "no published measurement", "guess"),
+    Cost("restore_wave_ps", {"": 6_000}, "as save_wave_ps", "inferred"),
+)
+
+QUEUE_CREATE_NS = 4_600_000
+"""Host time of a new HSA queue: 4.5 to 4.6 ms on an MI308X (ROCm 7.0.2 log), 4.9 to 5.8 ms on gfx1151."""
+
+
+def costs_for(gfx: str, **given: int) -> Costs:
+    """The costs of a part, with ``given`` ones in place of the table's."""
+    return replace(Costs(), **{row.name: row.value(gfx) for row in COSTS} | given)
