@@ -25,7 +25,7 @@ Steps = Generator[Event, Any, None]
 class Due(Event):
     """A time-out that takes its place among others of its instant by kind and number, not by who asked first."""
 
-    def __init__(self, env: simpy.Environment, at: int, kind: int, number: int = 0) -> None:
+    def __init__(self, env: Any, at: int, kind: int, number: int = 0) -> None:
         super().__init__(env)
         self._ok = True
         self._value = None
@@ -152,7 +152,7 @@ class Model:
         self.machine = spec.machine
         self.costs = spec.costs
         self.policies = spec.policies
-        self.env = simpy.Environment(0)
+        self.env: Any = simpy.Environment(0)
         xccs = self.machine.xccs
         self.cus = [[[Compute(self.machine.cu) for _ in range(n)] for n in self.machine.cus] for _ in range(xccs)]
         self.cu_turn = [[0] * len(self.machine.cus) for _ in range(xccs)]
@@ -218,7 +218,7 @@ class Model:
         """Something happened: decide at the end of this instant."""
         if not self.deciding:
             self.deciding = True
-            Due(self.env, self.env.now, DECIDE).callbacks.append(lambda _: self.decide())  # type: ignore[union-attr]
+            Due(self.env, self.env.now, DECIDE).callbacks.append(lambda _: self.decide())
 
     def decide(self) -> None:
         self.deciding = False
@@ -279,9 +279,9 @@ class Model:
         position, best = next((p, q) for p, q in in_turn if not full or q.queue_priority == level)
         held = pipe.connected
         fresh = self.env.now < pipe.quantum_at
-        if held is not None and fresh and any(q is held for _, q in in_turn):
-            if not full or held.queue_priority >= level:
-                return held
+        ready = held is not None and fresh and any(q is held for _, q in in_turn)
+        if held is not None and ready and (not full or held.queue_priority >= level):
+            return held
         if held is not best or not fresh:
             pipe.connected, pipe.turn = best, position
             pipe.quantum_at = self.env.now + self.costs.queue_quantum_ns
@@ -659,9 +659,9 @@ class Model:
             self.take_slot(queue, slot)
             if self.policies.idle is not Idle.BUSY_FIRST or queue.ring:
                 last = queue.spec.rank
-        if self.policies.idle is not Idle.BUSY_FIRST and self.policies.rotation is Rotation.LIST_END:
-            if not any(q.spec.rank > last for q in listed):
-                last = -1
+        to_end = self.policies.idle is not Idle.BUSY_FIRST and self.policies.rotation is Rotation.LIST_END
+        if to_end and not any(q.spec.rank > last for q in listed):
+            last = -1
         self.cursor = last
 
     # -- MES and NOCPSCH ------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def run(spec: Spec, until: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]
     engine = Engine(spec)
     engine.run(until)
     log = engine.log[np.argsort(engine.log["arrival"], kind="stable")]
-    return (log["done"] - log["arrival"]).astype(float)
+    return np.asarray(log["done"] - log["arrival"], float)
 
 
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.8])

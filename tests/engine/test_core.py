@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -231,7 +232,7 @@ def test_threads_and_processes_do_not_change_a_byte(random_specs: ModuleType) ->
         "rows = [e.log.tobytes(), e.trace.tobytes(), *(a.tobytes() for a in e.state)]\n"
         "print(hashlib.sha256(b''.join(rows)).hexdigest())"
     )
-    path = os.path.dirname(random_specs.__file__ or "")
+    path = str(Path(random_specs.__file__ or "").parent)
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     fresh = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, env=env, check=True)
     assert fresh.stdout.strip() == alone[0]

@@ -32,15 +32,15 @@ COSTS: tuple[Cost, ...] = (
     Cost(
         "packet_ns",
         {"": 340, "gfx103": 2020, "gfx11": 1270, "gfx12": 1057},
-        "gfx12: independent dispatches on a gfx1201, written straight into the ring; others: the same share of packet_ns "
-        "+ barrier_ns",
+        "gfx12: independent dispatches on a gfx1201, written straight into the ring; others: the same share of "
+        "packet_ns + barrier_ns",
         "measured on gfx1201, split inferred elsewhere",
     ),
     Cost(
         "barrier_ns",
         {"": 410, "gfx103": 2440, "gfx11": 1530, "gfx12": 1276},
-        "with packet_ns: 0.75 us a dependent dispatch on gfx90a (2000 kernels of 5 and 50 us, RCCL timing probe), 4.46 on "
-        "gfx1030, 2.8 on gfx1100, 2.33 on gfx1201",
+        "with packet_ns: 0.75 us a dependent dispatch on gfx90a (2000 kernels of 5 and 50 us, RCCL timing probe), 4.46 "
+        "on gfx1030, 2.8 on gfx1100, 2.33 on gfx1201",
         "measured; CDNA3 taken like gfx90a",
     ),
     Cost(
@@ -52,7 +52,7 @@ COSTS: tuple[Cost, ...] = (
     Cost(
         "wake_ns",
         {"": 16_000, "gfx1151": 5_000},
-        "launch and wait: 16.9 us on an MI325X (FBGEMM#6219), 18.5 us on gfx1201 and 7 us on gfx1151, less one dispatch",
+        "launch and wait: 16.9 us on an MI325X (FBGEMM#6219), 18.5 on gfx1201 and 7 on gfx1151, less one dispatch",
         "measured, derived",
     ),
     Cost("queue_quantum_ns", {"": 1_000_000}, "cp_hqd_quantum 0x111 in every MQD: 1 ms (cik_regs.h)", "documented"),

@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ringscope.errors import InputError
 
 try:
-    import numba
+    import numba as _numba
+    from numba.core.cpu import CPUTargetOptions
 except ImportError as error:
     raise InputError("simulating needs Numba and NumPy", todo="pip install 'ringscope[sim]'") from error
 
+numba: Any = _numba
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 CUDA = os.environ.get("RINGSCOPE_ENGINE") == "cuda"
@@ -30,8 +32,6 @@ def _cache_folder() -> str:
 
 
 def _options() -> dict[str, Any]:
-    from numba.core.cpu import CPUTargetOptions
-
     options: dict[str, Any] = {"error_model": "numpy"}
     # The engine allocates nothing, so counting references of array views is pure cost. The option is private to Numba
     # and an unknown one is refused only at the first compile, so it is looked for and not tried.
@@ -69,7 +69,7 @@ def entry(function: Function) -> Function:
 
 def _compile(function: Function, **more: bool) -> Function:
     if CUDA:
-        from numba import cuda
+        from numba import cuda  # noqa: PLC0415 - only there when asked for
 
-        return cuda.jit(device=True)(function)  # type: ignore[no-any-return]
-    return numba.njit(**_options(), **more)(function)  # type: ignore[no-any-return]
+        return cast("Function", cast("Any", cuda).jit(device=True)(function))
+    return cast("Function", numba.njit(**_options(), **more)(function))

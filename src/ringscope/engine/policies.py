@@ -1,4 +1,4 @@
-"""Rules that only firmware and hardware know, as named policies: what is chosen, on what grounds, and what else may hold.
+"""Rules that only firmware and hardware know, as named policies: the choice, its grounds, and what else may hold.
 
 AMD publishes neither the firmware's scheduler nor the workgroup dispatcher. Each such rule is an enumeration here; its
 default, the grounds for it and the other readings stand in :data:`POLICIES`, from which the fidelity table is printed.

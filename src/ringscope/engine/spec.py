@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from math import log
 
 from ringscope.engine.policies import Policies, Scheduler
 
@@ -330,9 +331,7 @@ def _check_packet(where: str, packet: Packet, spec: Spec, steps: int) -> None:
 
 
 def exponential(mean_ns: int, knots: int = 4096) -> Times:
-    """The exponential distribution of this mean as ``knots`` equally likely times (cut at about nine times the mean)."""
-    from math import log
-
+    """The exponential distribution as ``knots`` equally likely times of this mean (cut at about nine times it)."""
     raw = [-log(1 - (i + 0.5) / knots) for i in range(knots)]
     scale = mean_ns * knots / sum(raw)
     return Times(tuple(max(1, round(scale * x)) for x in raw))

@@ -50,8 +50,8 @@ PACKET = _record(
     # of the spec
     "op queue thread workgroups times_at times_n jitter need barrier waits host_ns bandwidth rounds "
     # of the run: state 0 not sent, 1 in the ring, 2 complete
-    "state next previous left time draw sent slot_at_sent save_at_sent execute_at slot_at_execute save_at_execute barrier_part "
-    "pipe_part first_at done_at"
+    "state next previous left time draw sent slot_at_sent save_at_sent execute_at slot_at_execute save_at_execute "
+    "barrier_part pipe_part first_at done_at"
 )
 QUEUE = _record(
     "process rank pipe_priority queue_priority slot_fixed mask engine next_of_engine "
