@@ -27,11 +27,14 @@ class Stream:
 
 
 def streams_of(recordings: tuple[Recording, ...], queues: tuple[JoinedQueue, ...]) -> tuple[Stream, ...]:
-    """Streams still alive at the end of each recording, in order of creation, with their queue when one matches.
+    """Streams of each recording (the last of each handle) in order of creation, with their queue when one matches.
 
     A ring address is only unique within a process: with a pid in the log, the process must match too.
     """
     found: list[Stream] = []
+    by_ring: dict[int | None, list[JoinedQueue]] = {}
+    for held in queues:
+        by_ring.setdefault(held.ring_base, []).append(held)
     for recording in recordings:
         alive: dict[int, Stream] = {}
         for event in recording.of(Kind.STREAM_CREATE):
@@ -39,14 +42,8 @@ def streams_of(recordings: tuple[Recording, ...], queues: tuple[JoinedQueue, ...
             if handle is None:
                 continue
             ring = _number(event.attrs.get("ring_base"))
-            queue = next(
-                (
-                    queue
-                    for queue in queues
-                    if ring is not None and queue.ring_base == ring and event.pid in (None, queue.pid)
-                ),
-                None,
-            )
+            here = by_ring.get(ring, ()) if ring is not None else ()
+            queue = next((queue for queue in here if event.pid in (None, queue.pid)), None)
             alive[handle] = Stream(
                 handle, ring, _number(event.attrs.get("priority")), event.pid, recording.origin, event.source, queue
             )

@@ -35,7 +35,7 @@ def answer(case: Case) -> Answer:
     because: list[Because] = []
     waiting: list[tuple[JoinedQueue, Device]] = []
     for device in state.snapshot.devices:
-        here = [queue for queue in state.on(device) if queue in queues]
+        here = [queue for queue in queues if queue.gpu_id == device.gpu_id]
         if not here:
             continue
         waiting += [(queue, device) for queue in here if queue.mapped != "all"]
@@ -53,8 +53,9 @@ def answer(case: Case) -> Answer:
         Because(f"gpu {device.gpu_id:x}: {queue.name} of process {queue.pid} holds no slot on some XCC", queue.evidence)
         for queue, device in waiting
     ]
-    full = all(free_slots(device) == 0 for _, device in waiting)
-    if full or all(beyond_vmids(state, device) for _, device in waiting):
+    short = {device.gpu_id: device for _, device in waiting}.values()
+    full = all(free_slots(device) == 0 for device in short)
+    if full or all(beyond_vmids(state, device) for device in short):
         why = "and none is free" if full else "for want of VMIDs"
         return ASKS.yes(
             f"{count(len(waiting), 'active queue')} without a slot, {why}",
