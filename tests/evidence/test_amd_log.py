@@ -133,6 +133,26 @@ def test_oldest_dialect_prints_the_count_before_it_raises_it() -> None:
     assert attrs(found, Kind.QUEUE_CREATE) == [{"hsa_queue": 0x2000, "packets": 64}]
 
 
+def test_a_queue_whose_deletion_is_said_twice_is_deleted_once() -> None:
+    gone = "deleting hardware queue 0x2000 with refCount 0"
+    made = "created hardware queue 0x2000 with size 64"
+    found = recording(lines_of((1, made), (2, gone), (3, gone), (4, made), (5, gone)))
+    assert [(event.kind, event.time_ns) for event in found.events] == [
+        (Kind.QUEUE_CREATE, 1000),
+        (Kind.QUEUE_DESTROY, 2000),
+        (Kind.QUEUE_CREATE, 4000),
+        (Kind.QUEUE_DESTROY, 5000),
+    ]
+
+
+def test_a_creation_whose_call_is_not_in_the_log_still_has_its_queue() -> None:
+    _, acquired, returned = create(0, "[pid:7 tid: 0xaa]", 0x1000, 0xA)
+    assert attrs(recording(acquired + returned + returned), Kind.STREAM_CREATE) == [
+        {"stream": 0xA, "ring_base": 0x1000},
+        {"stream": 0xA},
+    ]
+
+
 def test_newest_dialect_selects_by_load_and_may_create_a_stream_without_a_queue() -> None:
     found = recording(
         lines_of(

@@ -8,7 +8,8 @@ HIP's runtime (CLR) writes one stamped line an event to stderr, between whatever
 hardware slot. Three dialects are read: before 2024 (ROCm 6.1 and older: ``created hardware queue``, which names a
 queue by its ``hsa_queue_t`` and never says its ring), ROCm 6.2 to 7.0 (``Created SWq``), and later ROCm
 (``Selected queue (mode=…)``, ``Reusing preferred queue``). Level 3 says all of it but the packets, which are written
-at level 4 (level 5 in later ROCm) and counted per ring instead of kept.
+at level 4 (level 5 in later ROCm) and counted per ring instead of kept; of ROCm 5.4 and older, which calls the
+``hsa_queue_t`` ``HWq``, per queue.
 
 Wording and meaning after ROCm/clr ``rocdevice.cpp``, ``rocvirtual.cpp``, ``hip_stream.cpp``, ``utils/debug.cpp`` at
 tags rocm-5.6.0 to 6.2.2 and ROCm/rocm-systems ``projects/clr`` at 01280b9d.
@@ -68,6 +69,9 @@ class _Thread:
 
     call: _Call | None = None
     pool_ns: int | None = None
+    # The queue given last, for a creation whose call the log does not show: it begins later, or ROCm 5 is being
+    # initialised by that call and writes it not.
+    queue: dict[str, Value] = field(default_factory=dict)
 
 
 class _Line(NamedTuple):
@@ -137,6 +141,7 @@ class _Log:
         # Whether queues are named by ring address (since 2024-01) or by hsa_queue_t; the case of a word tells.
         self.by_ring = True
         self.old_dialect = False
+        self.deleted_last = b""
         self.mixed = 0
         self.stamped = 0
         self.tail = b""
@@ -233,8 +238,9 @@ class _Log:
 
     def _given(self, line: _Line, queue: dict[str, Value]) -> None:
         """The queue is what an open stream creation of this thread was given."""
-        thread = self.threads.get(line.thread)
-        call = thread.call if thread else None
+        thread = self._thread(line)
+        thread.queue = queue
+        call = thread.call
         if call is None:
             return
         if line.thread[1] is None and any(call.queue.get(name, value) != value for name, value in queue.items()):
@@ -273,6 +279,7 @@ class _Log:
         if thread.pool_ns is not None and thread.pool_ns <= line.time_ns:
             attrs["duration_ns"] = line.time_ns - thread.pool_ns
         thread.pool_ns = None
+        self.deleted_last = b""
         # A queue with a CU mask is not announced by a later "acquireQueue" in every version.
         self._given(line, queue)
         self._emit(Kind.QUEUE_CREATE, line, attrs)
@@ -301,6 +308,9 @@ class _Log:
         self._emit(Kind.CU_MASK, line, {**self._queue(found[2]), "mask": "0x" + found[1].decode()})
 
     def deleted(self, found: re.Match[bytes], line: _Line) -> None:
+        if found[1] == self.deleted_last:
+            return  # ROCm 5.2 says it twice
+        self.deleted_last = found[1]
         self._emit(Kind.QUEUE_DESTROY, line, self._queue(found[1]))
 
     def stream_create_called(self, found: re.Match[bytes], line: _Line) -> None:
@@ -309,20 +319,23 @@ class _Log:
             thread.call.open += 1
             thread.call.mixed = True
         else:  # with thread ids, a creation that is still open is one that never returned
+            thread.queue = {}
             thread.call = _Call(line.time_ns, _priority(found[1], found[2]))
 
     def stream_create_returned(self, found: re.Match[bytes], line: _Line) -> None:
         thread = self._thread(line)
-        call = thread.call
+        call, queue, thread.queue = thread.call, thread.queue, {}
         if call is not None:
             call.open -= 1
             thread.call = call if call.open else None
         if found[1] != b"hipSuccess" or not found[2]:
             return
         attrs: dict[str, Value] = {"stream": _handle(found[2])}
-        if call is not None and call.mixed:
+        if call is None:
+            attrs |= queue
+        elif call.mixed:
             self.mixed += 1
-        elif call is not None:
+        else:
             attrs |= {"priority": call.priority, **call.queue}
             if line.time_ns >= call.begin_ns:
                 attrs["duration_ns"] = line.time_ns - call.begin_ns
