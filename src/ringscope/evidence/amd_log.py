@@ -308,9 +308,9 @@ class _Log:
         self._emit(Kind.CU_MASK, line, {**self._queue(found[2]), "mask": "0x" + found[1].decode()})
 
     def deleted(self, found: re.Match[bytes], line: _Line) -> None:
-        if found[1] == self.deleted_last:
+        if found[0] == self.deleted_last:
             return  # ROCm 5.2 says it twice
-        self.deleted_last = found[1]
+        self.deleted_last = found[0]
         self._emit(Kind.QUEUE_DESTROY, line, self._queue(found[1]))
 
     def stream_create_called(self, found: re.Match[bytes], line: _Line) -> None:
