@@ -247,3 +247,48 @@ def test_reset_forgets_everything() -> None:
     device.reset()
     assert not device.occupied
     assert {slot.image.get("cp_mqd_base_addr_lo") for slot in device.hqds()} == {0}
+
+
+def test_rotation_gives_every_queue_its_turn() -> None:
+    for spec in (SPEC, FirmwareSpec(residency=Residency.WHOLE_PROCESSES)):
+        device = mec(spec)
+        loop = processes(10, 9, 8, 7)
+        device.run_list(loop, 13)
+        seen: set[Mqd] = set()
+        for _ in range(3):
+            mapped = {slot.mqd for slot in device.occupied if slot.mqd}
+            assert len(mapped) == len({(slot.pipe, slot.queue) for slot in device.occupied}) <= 24
+            seen |= mapped
+            assert device.rotate() == len(device.occupied)
+        assert seen == {cell for process in loop for cell in process.mqds}
+        assert device.unmap() > 0
+        assert device.rotate() == 0
+
+
+def test_rotation_over_processes_that_have_no_vmid() -> None:
+    device = mec(vmids=2)
+    loop = processes(1, 1, 1)
+    device.run_list(loop, 2)
+    turns = []
+    for _ in range(3):
+        turns.append([next(i for i, p in enumerate(loop) if slot.mqd in p.mqds) for slot in device.occupied])
+        device.rotate()
+    assert turns == [[0, 1], [2, 0], [1, 2]]
+
+
+def test_rotation_does_nothing_when_all_are_mapped() -> None:
+    device = mec()
+    device.run_list(processes(24), 13)
+    before = places(device)
+    assert device.rotate() == 24
+    assert places(device) == before
+
+
+def test_mes_rotation() -> None:
+    device = mec(slots=((0, 2), (0, 3)))
+    cells = [mqd(i) for i in range(3)]
+    for cell in cells:
+        device.add(cell, "one")
+    assert device.rotate() == 2
+    assert {slot.mqd for slot in device.occupied} == {cells[1], cells[2]}
+    assert device.waiting == (cells[0],)

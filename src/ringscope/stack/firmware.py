@@ -32,7 +32,6 @@ class Standing(Enum):
 
     CAPTURED = "captured"
     INFERRED = "inferred"
-    UNKNOWN = "unknown"
 
 
 class SlotOrder(Enum):
@@ -362,6 +361,9 @@ class Mec:
         self._waiting: dict[Mqd, object] = {}
         self._vmid_of: dict[object, int] = {}
         self._process_of: dict[Mqd, object] = {}
+        self._loop: tuple[MapProcess, ...] = ()
+        self._concurrent = 0
+        self._start = 0
         self.hiq: Hiq | None = None
 
     # What is mapped
@@ -387,34 +389,66 @@ class Mec:
 
         Queues are taken in the runlist's order; two queues that hold GWS are never mapped at once.
         """
-        whole = self.spec.residency is Residency.WHOLE_PROCESSES
-        free = iter(self._fill)
-        left = len(self._fill)
-        gws_taken = False
-        for vmid, process in zip(self.vmids[:concurrent], processes, strict=False):
-            mqds: Iterable[Mqd] = process.compute_mqds()
-            if whole:
-                mqds = tuple(mqds)
-                if len(mqds) > left:
-                    continue
-            for cell in mqds:
-                if not left:
-                    return
-                if cell.driver.gws:
-                    if gws_taken:
-                        continue
-                    gws_taken = True
-                self._connect(next(free), cell, vmid)
-                left -= 1
+        self._loop, self._concurrent, self._start = tuple(processes), concurrent, 0
+        self._map(self._loop, self._groups())
+
+    def _groups(self) -> Iterator[tuple[MapProcess, tuple[Mqd, ...]]]:
+        """The loaded runlist in the portions that are mapped together: a queue, or all of a process."""
+        for process in self._loop:
+            if self.spec.residency is Residency.WHOLE_PROCESSES:
+                yield process, tuple(process.compute_mqds())
+            else:
+                yield from ((process, (cell,)) for cell in process.compute_mqds())
+
+    def _map(self, processes: Iterable[MapProcess], groups: Iterable[tuple[MapProcess, tuple[Mqd, ...]]]) -> None:
+        """Seat portions in their order; the first processes get the VMIDs, the others none."""
+        vmids = dict(zip(processes, self.vmids[: self._concurrent], strict=False))
+        free = list(reversed(self._fill))
+        gws_taken = 0
+        for process, cells in groups:
+            if not free:
+                return
+            gws = sum(cell.driver.gws for cell in cells)
+            if process in vmids and len(cells) <= len(free) and gws + gws_taken <= 1:
+                gws_taken += gws
+                for cell in cells:
+                    self._connect(free.pop(), cell, vmids[process])
+
+    def rotate(self) -> int:
+        """A time slice is over: queues without a slot get one, and those that had one wait; how many now have one.
+
+        The firmware's order is not known. Here it goes round the runlist, or with MES round the queues as they came,
+        starting with the first that was left out. Nothing happens while every queue has a slot.
+        """
+        if self._waiting:
+            for cell in list(self._seat)[: len(self._waiting)]:
+                process = self._process_of[cell]
+                self._free_seat(cell)
+                self._waiting[cell] = process
+            self._seat_waiting()
+            return len(self._seat)
+        groups = list(self._groups())
+        around = [*groups[self._start :], *groups[: self._start]]
+        left = next((i for i, (_, cells) in enumerate(around) if any(cell not in self._seat for cell in cells)), None)
+        if self._seat and left is not None:
+            self._start = (self._start + left) % len(groups)
+            self._vacate()
+            order = [*around[left:], *around[:left]]
+            self._map(dict.fromkeys(process for process, _ in order), order)
+        return len(self._seat)
 
     def unmap(self) -> int:
-        """Take every queue off its slot and save it into its MQD; how many there were."""
+        """Take every queue off its slot, save it into its MQD and forget the runlist; how many there were."""
         count = len(self._seat)
+        self._vacate()
+        self._loop = ()
+        return count
+
+    def _vacate(self) -> None:
         for cell, slot in self._seat.items():
             slot.active = False
             cell.save(slot.vmid_register)
         self._seat.clear()
-        return count
 
     # One queue at a time (MES chooses the slot)
 
@@ -428,11 +462,14 @@ class Mec:
         if cell in self._waiting:
             del self._waiting[cell]
             return
+        self._free_seat(cell)
+        self._seat_waiting()
+
+    def _free_seat(self, cell: Mqd) -> None:
         self._leave(cell, save=True)
         process = self._process_of.pop(cell)
         if process not in self._process_of.values():
             del self._vmid_of[process]
-        self._seat_waiting()
 
     def _seat_waiting(self) -> None:
         for cell, process in list(self._waiting.items()):
@@ -479,6 +516,7 @@ class Mec:
         self._waiting.clear()
         self._vmid_of.clear()
         self._process_of.clear()
+        self._loop = ()
 
     # What can be read
 

@@ -278,6 +278,9 @@ def test_24_queues_fit_and_25_do_not() -> None:
     words = runlist(kfd, gpu)
     assert words[-4] == pm4.header(pm4.RUN_LIST, 4)
     assert words[-1] == 1 << 20 | 1 << 22 | 1 << 23 | 5 << 24 | len(words)
+    first = {slot.mqd for slot in kfd.node(gpu).mec.occupied}
+    assert kfd.rotate(gpu) == 24
+    assert {slot.mqd for slot in kfd.node(gpu).mec.occupied} != first
     kfd.destroy_queue(4, 0)
     kfd.destroy_queue(4, 1)
     create(kfd, 4, gpu)
@@ -364,6 +367,10 @@ def test_runlist_of_one_process_and_five_queues() -> None:
     kfd, gpu = kfd_of()
     create(kfd, 1, gpu, 5)
     words = runlist(kfd, gpu)
+    shown = kfd.snapshot().devices[0].runlist
+    assert shown is not None
+    assert shown.words == words
+    assert [packet.name for packet in shown.packets] == ["MAP_PROCESS"] + ["MAP_QUEUES"] * 5
     assert len(words) * 4 == 84 + 140
     assert controls(words) == [0x20000010] * 5
     hiq = kfd.node(gpu).hiq

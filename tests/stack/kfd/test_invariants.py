@@ -115,6 +115,13 @@ class Life(RuleBasedStateMachine):
         for _ in range(count):
             self.create(pid, gpu, IoctlQueueType.COMPUTE_AQL, 7, 4096, 100)
 
+    @rule(gpu=st.integers(0, 7))
+    def slice_ends(self, gpu: int) -> None:
+        gpu_id = self.gpus[gpu % len(self.gpus)]
+        before = len(self.kfd.node(gpu_id).mec.occupied)
+        now = self.kfd.rotate(gpu_id)
+        assert (now == 0) == (before == 0)
+
     @rule()
     def look(self) -> None:
         """A snapshot shows each mapped queue in one slot of every XCC, under its own doorbell and MQD."""
@@ -323,7 +330,7 @@ def test_life(name: str) -> None:
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=25,
+            max_examples=15,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,

@@ -20,6 +20,7 @@ from ringscope.stack.kfd.mqd import cu_masks
 from ringscope.stack.kfd.node import Node
 from ringscope.stack.kfd.process import FIRST_PASID, MAX_PROCESSES, Process, ProcessDevice, Queue
 from ringscope.stack.kfd.records import Breakage, CreatedQueue, CreateQueue, KfdError, Step, UpdateQueue
+from ringscope.stack.kfd.runlist import packed
 from ringscope.stack.kfd.scheduler import Scheduler
 from ringscope.stack.kfd.scheduler.cpsch import XNACK_PER_PROCESS
 from ringscope.stack.kfd.scheduler.mes import Mes
@@ -385,6 +386,13 @@ class Kfd:
             scheduler.flush()
         return self._take_steps()
 
+    def rotate(self, gpu_id: int) -> int:
+        """The firmware's time slice on an over-subscribed node is over; how many queues have a slot now.
+
+        No driver is involved and nothing is charged: who models time says when (firmware :meth:`.Mec.rotate`).
+        """
+        return self.node(gpu_id).mec.rotate()
+
     def progress(self, pid: int, queue_id: int, rptr_dwords: int, wptr_dwords: int) -> None:
         """Say how far a compute queue's ring is written and read, for the registers; 16 dwords an AQL packet."""
         cell = self.queue(pid, queue_id).compute
@@ -428,7 +436,7 @@ class Kfd:
             hqds=node.mec.hqds(),
             hiqs=node.mec.hiqs(*hiq_packets.PLACE),
             sdma=node.rlcs.blocks(spec.index * engines) if known else (),
-            runlist=snap.Runlist(runlist.words if runlist else (), SOURCE),
+            runlist=packed(runlist.words, spec.packets) if runlist else snap.Runlist((), SOURCE),
             stopped=not scheduler.running,
             properties=topology.properties(spec),
         )

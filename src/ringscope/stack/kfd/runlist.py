@@ -9,12 +9,15 @@ Rules: facts §5.3, §6; kfd_packet_manager.c pm_create_runlist_ib, pm_calc_rlib
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
+from ringscope import snapshot
 from ringscope.parts import pm4
-from ringscope.parts.layout import Builder, Generation
+from ringscope.parts.layout import Builder, Generation, Image
+from ringscope.stack.firmware import SOURCE
 from ringscope.stack.kfd.mqd import TBA, TMA
 from ringscope.stack.kfd.process import ProcessDevice, Queue
 from ringscope.stack.machine import Isolation, NodeSpec
@@ -115,6 +118,17 @@ class Runlist:
             words += run_list(self.spec, self.address, self.size, chain=True)
         words += [0] * (self.size.dwords - len(words))
         return tuple(words)
+
+
+def packed(words: tuple[int, ...], fmt: pm4.Format) -> snapshot.Runlist:
+    """A runlist as a Snapshot holds it: its words, and the same as packets."""
+    data, packets, at = struct.pack(f"<{len(words)}I", *words), [], 0
+    while at < len(words):
+        end = at + pm4.packet_dwords(words[at])
+        layout = pm4.packet_layout(pm4.opcode_of(words[at]), fmt)
+        packets.append(snapshot.Packet(Image(layout, data[at * 4 : end * 4]), SOURCE))
+        at = end
+    return snapshot.Runlist(words, SOURCE, tuple(packets))
 
 
 def map_process(spec: NodeSpec, process: ProcessDevice) -> tuple[int, ...]:
