@@ -6,7 +6,7 @@ def test_the_fifth_queue_shares_a_pipe_with_the_first() -> None:
     assert ask("shared-pipe", machine({500: [7] * 4})).verdict is NO
     five = ask("shared-pipe", machine({500: [7] * 5}))
     assert (five.verdict, five.finding) == (YES, False)
-    assert five.summary == "5 queues on 4 pipes: HIP #4 + ROCr internal on pipe 0"
+    assert five.summary == "5 queues on 4 pipes; pipe 0: HIP #4, ROCr internal"
 
 
 def test_pipes_that_processes_share_are_named() -> None:

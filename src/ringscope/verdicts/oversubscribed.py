@@ -130,7 +130,7 @@ def _judge(case: Case, state: State, device: Device) -> _Judged:
                 over.append(f"gpu {device.gpu_id:x}: the runlist is chained ({why})")
     room = ", ".join(f"{have} of {limit} {what}" for what, have, limit in limits if limit is not None)
     if device.slots_per_xcc:
-        room += f"; the limit is {count(device.slots_per_xcc - len(queues) + 1, 'queue')} away"
+        room += f"; room for {device.slots_per_xcc - len(queues)} more"
     return _Judged(tuple(over), room, tuple(because), all(limit is not None for _, _, limit in limits))
 
 

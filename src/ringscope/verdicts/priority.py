@@ -76,7 +76,7 @@ def answer(case: Case) -> Answer:
             "a queue of another priority: these show only that NORMAL arrives",
             "create one HIGH stream (hipStreamCreateWithPriority) and capture again",
         )
-        return ASKS.yes(f"{text} on every queue; none asked for HIGH or LOW", because, sure, missing=(need,))
+        return ASKS.yes(f"{text} everywhere; no HIGH or LOW to be seen", because, sure, missing=(need,))
     return ASKS.yes(text, because, sure)
 
 

@@ -20,7 +20,7 @@ ASKS = Question(
     "priority-matters",
     "Can priority matter here?",
     "cp_hqd_pipe_priority between pipes, cp_hqd_queue_priority within one; how either arbitrates is not documented",
-    "the same kernels timed with and without the priority, on the same pipes, and no difference",
+    "the same kernels timed with and without the priority, on the same pipes: a difference, or none",
 )
 _MEASURE = Missing(
     "what it does: AMD documents no arbitration rule",

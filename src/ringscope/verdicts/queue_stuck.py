@@ -19,7 +19,7 @@ ASKS = Question(
     "queue-stuck",
     "Is a queue stuck?",
     "cp_hqd_pq_rptr against cp_hqd_pq_wptr, in dwords; check_queue_active of kfd_mqd_manager_v9.c",
-    "a later snapshot in which the read pointer has moved",
+    "a later reading of the pointers: moved, or waiting and unmoved",
 )
 _LATER = Missing("whether the read pointer moves", "read hqds and mqds again some seconds later, and give both")
 _TODO = "find the kernel at that packet (AMD_LOG_LEVEL=4 prints rptr and wptr with each dispatch), and look at dmesg"

@@ -151,7 +151,7 @@ def _from_intervals(case: Case) -> Answer:
         )
     moved = ", then ".join(f"{account.dwords} = {_changes(account)}" for account in accounts)
     sure = likely("every HIQ dword is accounted for; that kernels ran in between is not shown")
-    return ASKS.no(f"HIQ dwords: {moved}; none left over", because, sure, missing=(_KERNELS,))
+    return ASKS.no(f"HIQ dwords: {moved}", because, sure, missing=(_KERNELS,))
 
 
 def _changes(account: Interval) -> str:

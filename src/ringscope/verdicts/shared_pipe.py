@@ -51,16 +51,18 @@ def answer(case: Case) -> Answer:
         for (gpu_id, pipe), queues in shared.items()
     )
     strangers = [key for key, queues in shared.items() if len({queue.pid for queue in queues}) > 1]
-    total = sum(len(queues) for queues in pipes.values())
-    summary = (
-        f"{count(len(strangers), 'pipe')} shared by several processes"
-        if strangers
-        else f"{count(total, 'queue')} on {count(len(pipes), 'pipe')}: "
-        + "; ".join(f"{' + '.join(q.name for q in queues)} on pipe {pipe}" for (_, pipe), queues in shared.items())
-        if total < 8
-        else f"{count(total, 'queue')} on {count(len(pipes), 'pipe')}, up to {max(map(len, pipes.values()))} each"
-    )
+    if strangers:
+        summary = f"{count(len(strangers), 'pipe')} shared by several processes"
+    else:
+        total = sum(len(queues) for queues in pipes.values())
+        summary = f"{count(total, 'queue')} on {count(len(pipes), 'pipe')}; {_fullest(pipes)}"
     return ASKS.yes(summary, because, sure)
+
+
+def _fullest(pipes: dict[tuple[int, int], list[JoinedQueue]]) -> str:
+    """Who sits on the fullest pipe, by name while that is short."""
+    (_, pipe), queues = max(pipes.items(), key=lambda item: len(item[1]))
+    return f"pipe {pipe}: " + (", ".join(q.name for q in queues) if len(queues) < 3 else count(len(queues), "queue"))
 
 
 def _name(queue: JoinedQueue, several: bool) -> str:
