@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A shared machine is slow at times: no test asserts how long something takes.
+settings.register_profile("ringscope", deadline=None)
+settings.load_profile("ringscope")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
