@@ -384,7 +384,7 @@ def test_gfx_name_is_hexadecimal() -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_flipped_cut_and_doubled_bytes_never_end_in_a_traceback(seed: int) -> None:
     rng = random.Random(seed)
     text = bytearray(SEED)
@@ -404,7 +404,6 @@ def test_flipped_cut_and_doubled_bytes_never_end_in_a_traceback(seed: int) -> No
 
 
 @given(st.lists(st.sampled_from(SEED.splitlines(keepends=True)), max_size=30), st.integers(1, 1 << 12))
-@settings(deadline=None)
 def test_block_boundaries_change_nothing(chosen: list[bytes], size: int) -> None:
     text = SEED + b"".join(chosen)
     assert read(io.BytesIO(text), "log", size) == recording(text)

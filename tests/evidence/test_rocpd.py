@@ -150,7 +150,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_flipped_and_cut_databases_never_end_in_a_traceback(whole: bytes, seed: int) -> None:
     rng = random.Random(seed)
     content = bytearray(whole)

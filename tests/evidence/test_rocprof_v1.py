@@ -114,7 +114,7 @@ def test_odd_trace_events_are_passed_over(odd: object) -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_flipped_and_cut_bytes_never_end_in_a_traceback(seed: int) -> None:
     rng = random.Random(seed)
     whole = rng.choice(

@@ -208,7 +208,7 @@ def test_bad_input_is_one_line(content: str, says: str) -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_flipped_and_cut_bytes_never_end_in_a_traceback(seed: int) -> None:
     rng = random.Random(seed)
     row = f'"KERNEL_DISPATCH","Agent 7",17,26,847809,101,49,{KERNEL},101,100,250,0,8,4,4,1,1024,1024,1\n'

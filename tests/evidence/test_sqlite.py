@@ -115,7 +115,7 @@ def test_bad_files_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_flipped_and_cut_databases_never_end_in_a_traceback(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:

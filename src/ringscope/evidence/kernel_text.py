@@ -47,7 +47,8 @@ _ANCHORS = tuple(
     )
 )
 
-_ANY_MESSAGE = re.compile(b"|".join(re.escape(message.word) for message in MESSAGES))
+_MESSAGES = tuple((message.word, message) for message in MESSAGES)
+_ANY_MESSAGE = re.compile(b"|".join(re.escape(word) for word, _ in _MESSAGES))
 _DEVICE = re.compile(rb"\b([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\b")
 _OURS = re.compile(rb"amdgpu|kfd|KFD")
 _SUPPRESSED = re.compile(rb"(\d{1,18}) callbacks suppressed")
@@ -221,8 +222,8 @@ class _Text:
         if b"Building runlist" in text and (size := _RUNLIST_SIZE.search(text)):
             self.runlist = {"processes": int(size[1]), "queues": int(size[2])}
             return True
-        for message in MESSAGES if _ANY_MESSAGE.search(text) else ():
-            if (attrs := message.read(text)) is None:
+        for word, message in _MESSAGES if _ANY_MESSAGE.search(text) else ():
+            if word not in text or (attrs := message.read(text)) is None:
                 continue
             self._count(message.name)
             if message.kind is not None:
