@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.records import Action, CreateQueue, IoctlQueueType, Step, UpdateQueue
+from ringscope.stack.kfd.scheduler.mes import Mes
 from ringscope.stack.machine import MachineSpec
 
 
@@ -48,6 +51,22 @@ def test_only_queues_2_and_3_of_each_pipe(part: str, slots: int) -> None:
     assert len(mec.waiting) == 2
     kfd.destroy_queue(1, 0)
     assert len(mec.waiting) == 1
+
+
+def test_what_add_queue_says() -> None:
+    kfd, request = kfd_of("navi31")
+    for pid, priority in ((1, 7), (1, 11), (2, 0)):
+        kfd.create_queue(pid, replace(request, priority=priority))
+    scheduler = kfd.scheduler(request.gpu_id)
+    assert isinstance(scheduler, Mes)
+    first, second, other = (scheduler.add_queue(kfd.queue(pid, qid)) for pid, qid in ((1, 0), (1, 1), (2, 0)))
+    assert (first.process_id, other.process_id) == (0x8000, 0x8001)
+    assert first.process_context == second.process_context != other.process_context
+    assert len({first.gang_context, second.gang_context, other.gang_context}) == 3
+    assert [told.inprocess_gang_priority for told in (first, second, other)] == [7, 11, 0]
+    assert {told.gang_global_priority_level for told in (first, second, other)} == {1}
+    assert (first.process_quantum_ns, first.gang_quantum_ns) == (10_000_000, 1_000_000)
+    assert [told.doorbell for told in (first, second, other)] == [0x1000, 0x1002, 0x1800]
 
 
 def test_halt_and_reset() -> None:

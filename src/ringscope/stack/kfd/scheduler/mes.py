@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from ringscope.recording import Kind
 from ringscope.stack.kfd.node import Node
@@ -16,17 +17,79 @@ from ringscope.stack.kfd.process import ProcessDevice, Queue
 from ringscope.stack.kfd.records import Action, CreateQueue, IoctlQueueType, KfdError
 from ringscope.stack.kfd.scheduler import Scheduler
 
+CONTEXT_BYTES = 4096
+"""Of a process context and of a gang context (AMDGPU_MES_PROC_CTX_SIZE, AMDGPU_MES_GANG_CTX_SIZE)."""
 PROCESS_QUANTUM_NS = 10_000_000
 GANG_QUANTUM_NS = 1_000_000
-"""Quanta that ADD_QUEUE carries, in units of 100 ns there; every KFD queue is a gang of its own."""
+NORMAL = 1
+"""Global priority level of every gang: KFD uses no other of LOW 0, NORMAL 1, MEDIUM 2, HIGH 3, REALTIME 4."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddQueue:
+    """What ADD_QUEUE tells MES of a queue (facts §8; kfd_device_queue_manager.c add_queue_mes).
+
+    A queue's KFD priority counts within its process alone (``inprocess_gang_priority``): between processes all gangs
+    are NORMAL. ``doorbell`` is the BAR dword index.
+    """
+
+    process_id: int
+    page_table: int
+    process_context: int
+    gang_context: int
+    inprocess_gang_priority: int
+    doorbell: int
+    mqd_address: int
+    write_pointer: int
+    aql: bool
+    exclusive: bool
+    process_quantum_ns: int = PROCESS_QUANTUM_NS
+    gang_quantum_ns: int = GANG_QUANTUM_NS
+    gang_global_priority_level: int = NORMAL
 
 
 class Mes(Scheduler):
-    """The driver's side of MES on one node."""
+    """The driver's side of MES on one node: a context for each process, and one for each queue, a gang of its own."""
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
         self.halted = False
+        self._gang_contexts: dict[Queue, int] = {}
+        self._process_contexts: dict[ProcessDevice, int] = {}
+
+    def add_queue(self, queue: Queue) -> AddQueue:
+        """What ADD_QUEUE says of a queue as it now is."""
+        request = queue.request
+        return AddQueue(
+            process_id=queue.home.pasid,
+            page_table=queue.home.page_table,
+            process_context=self._process_contexts[queue.home],
+            gang_context=self._gang_contexts[queue],
+            inprocess_gang_priority=request.priority,
+            doorbell=queue.doorbell,
+            mqd_address=queue.mqd_address,
+            write_pointer=request.write_pointer,
+            aql=request.type is IoctlQueueType.COMPUTE_AQL,
+            exclusive=queue.gws,
+        )
+
+    def terminate(self, home: ProcessDevice) -> None:
+        """The process is gone, and with its queues its context."""
+        super().terminate(home)
+        context = self._process_contexts.pop(home, None)
+        if context is not None:
+            self.node.gart.objects.free(context)
+
+    def _enlist(self, queue: Queue) -> None:
+        memory = self.node.gart.objects
+        if queue.home not in self._process_contexts:
+            self._process_contexts[queue.home] = memory.allocate(CONTEXT_BYTES)
+        self._gang_contexts[queue] = memory.allocate(CONTEXT_BYTES)
+        super()._enlist(queue)
+
+    def _delist(self, queue: Queue) -> None:
+        super()._delist(queue)
+        self.node.gart.objects.free(self._gang_contexts.pop(queue))
 
     def start(self) -> None:
         """Nothing to send: MES was given its resources by amdgpu."""
