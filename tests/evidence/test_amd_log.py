@@ -253,6 +253,10 @@ def test_a_new_process_in_the_same_file_starts_afresh() -> None:
     found = recording(begun + version + b"".join(create(3, "", 0x1000, 0xA)))
     assert attrs(found, Kind.STREAM_CREATE)[0]["ring_base"] == 0x1000
     assert found.facts["hip"] == "6.4.43482"
+    one, two = "[pid:7 tid: 0xaa]", "[pid:8 tid: 0xaa]"
+    call, *rest = create(0, one, 0x1000, 0xA)
+    found = recording(call + lines_of((1, "Direct Dispatch: 1"), stamp=two) + b"".join(rest))
+    assert attrs(found, Kind.STREAM_CREATE)[0]["priority"] == 1  # the other process is not at its beginning
 
 
 def test_a_failed_creation_is_no_stream() -> None:

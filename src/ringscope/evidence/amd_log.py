@@ -141,7 +141,7 @@ class _Log:
         # Whether queues are named by ring address (since 2024-01) or by hsa_queue_t; the case of a word tells.
         self.by_ring = True
         self.old_dialect = False
-        self.deleted_last = b""
+        self.deleted_last: tuple[int | None, bytes] | None = None
         self.mixed = 0
         self.stamped = 0
         self.tail = b""
@@ -279,7 +279,7 @@ class _Log:
         if thread.pool_ns is not None and thread.pool_ns <= line.time_ns:
             attrs["duration_ns"] = line.time_ns - thread.pool_ns
         thread.pool_ns = None
-        self.deleted_last = b""
+        self.deleted_last = None
         # A queue with a CU mask is not announced by a later "acquireQueue" in every version.
         self._given(line, queue)
         self._emit(Kind.QUEUE_CREATE, line, attrs)
@@ -308,9 +308,9 @@ class _Log:
         self._emit(Kind.CU_MASK, line, {**self._queue(found[2]), "mask": "0x" + found[1].decode()})
 
     def deleted(self, found: re.Match[bytes], line: _Line) -> None:
-        if found[0] == self.deleted_last:
+        if (line.pid, found[0]) == self.deleted_last:
             return  # ROCm 5.2 says it twice
-        self.deleted_last = found[0]
+        self.deleted_last = (line.pid, found[0])
         self._emit(Kind.QUEUE_DESTROY, line, self._queue(found[1]))
 
     def stream_create_called(self, found: re.Match[bytes], line: _Line) -> None:
@@ -347,7 +347,7 @@ class _Log:
 
     def started(self, found: re.Match[bytes], line: _Line) -> None:
         # The first line of a process: what an earlier one in the same file left open is over.
-        self.threads.clear()
+        self.threads = {key: thread for key, thread in self.threads.items() if key[0] != line.pid}
         if found[1]:
             self.facts.setdefault("hip", found[1].decode())
 

@@ -17,6 +17,7 @@ from ringscope.evidence import ftrace
 from ringscope.evidence.kernel_log import FACTS, LIMITS, MESSAGES, Message, number
 from ringscope.evidence.kfd_trace import KfdTrace
 from ringscope.evidence.lines import BLOCK_BYTES, Blocks, PathOrStream, lines_with, opened
+from ringscope.evidence.profile import text as printable
 from ringscope.evidence.stamps import STAMP, Stamped, stamped
 from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
 
@@ -310,9 +311,8 @@ class _Text:
             yield "wall-clock stamps without a zone are taken as UTC"
 
 
-def _readable(text: bytes) -> str:
-    shown = text[:_TEXT_CHARS].decode("utf-8", "replace")
-    return "".join(char if char.isprintable() else " " for char in shown)
+def _readable(message: bytes) -> str:
+    return printable(message[:_TEXT_CHARS].decode("utf-8", "replace"))
 
 
 def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES) -> Recording:
