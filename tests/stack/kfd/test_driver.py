@@ -165,13 +165,47 @@ def test_doorbells_run_out() -> None:
 def test_memory_runs_out() -> None:
     # MQDs of gfx10 lie in KFD's pool, which the driver sizes for 768 bytes a queue though one takes 2048.
     kfd, gpu = kfd_of("navi10")
-    for pid in range(100):
+    for pid in range(17):
         try:
             create(kfd, pid, gpu, 127)
         except KfdError as error:
-            assert error.errno == errno.ENOMEM
+            refusal = error
             break
+    assert refusal.errno == errno.ENOMEM
     assert 1500 < kfd.scheduler(gpu).total < 2100
+    # Nothing is lost: the driver counts what it did, and a death gives room again.
+    hiq = kfd.node(gpu).hiq
+    assert hiq is not None
+    before = hiq.wptr_dwords
+    assert hiq_dwords(kfd.exit(0)) == hiq.wptr_dwords - before
+    assert kfd.scheduler(gpu).runlist is not None
+    create(kfd, 99, gpu)
+
+
+def test_an_error_carries_what_was_done_before_it() -> None:
+    kfd, gpu = kfd_of()
+    create(kfd, 1, gpu)
+    pool = kfd.node(gpu).gart.pool
+    left = 10_000_000
+    while left >= 512:  # fill the pool but for the loaded runlist's own chunk
+        try:
+            pool.allocate(left)
+        except KfdError:
+            left //= 2
+    for _ in range(20):
+        hiq = kfd.node(gpu).hiq
+        assert hiq is not None
+        before = hiq.wptr_dwords
+        try:
+            kfd.create_queue(1, request(gpu))
+        except KfdError as error:
+            assert error.errno == errno.ENOMEM
+            assert hiq_dwords(error.steps) == hiq.wptr_dwords - before == 13
+            break
+    else:
+        pytest.fail("a runlist of 21 queues fitted one chunk")
+    assert kfd.destroy_queue(1, 0)
+    assert kfd.scheduler(gpu).runlist is not None
 
 
 def test_processes_run_out() -> None:
@@ -506,12 +540,17 @@ def test_an_inactive_queue_does_not_show_in_the_loaded_runlist() -> None:
 
 
 def test_hang_and_reset() -> None:
-    kfd, gpu = kfd_of()
+    kfd, gpu = kfd_of("mi308x", 2)
     create(kfd, 1, gpu, 2)
     assert [step.dwords for step in kfd.hang(gpu)] == [7, 6, 7]
     hiq = kfd.snapshot().devices[0].hiqs[0].image
     assert hiq.get("cp_hqd_pq_rptr") != hiq.get("cp_hqd_pq_wptr_lo") % 512
     assert refused(kfd, 1, request(gpu)) == errno.EIO
+    with pytest.raises(KfdError):
+        kfd.update_queue(1, UpdateQueue(0, 1 << 40, 4096))
+    create(kfd, 2, kfd.machine.nodes[1].gpu_id)  # the other device lives
+    assert kfd.exit(2)[0].gpu_id != gpu
+    assert kfd.evict(1, gpu) == kfd.restore(1, gpu) == ()
     steps = kfd.reset(gpu)
     assert [step.action for step in steps] == [Action.GPU_RESET, Action.SET_RESOURCES, Action.RUN_LIST]
     assert (kfd.slot(1, 0), kfd.slot(1, 1)) == ((1, 2), (0, 2))

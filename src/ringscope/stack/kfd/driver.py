@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from ringscope import snapshot as snap
 from ringscope.errors import InputError
@@ -36,11 +37,30 @@ def scheduler_of(node: Node) -> Scheduler:
     return Nocpsch(node) if node.spec.scheduling is Scheduling.NOCPSCH else variant(node)
 
 
+_Args = ParamSpec("_Args")
+_Answer = TypeVar("_Answer")
+
+
+def _charged(operation: Callable[Concatenate[Kfd, _Args], _Answer]) -> Callable[Concatenate[Kfd, _Args], _Answer]:
+    """An operation whose error carries the steps that were taken before it failed."""
+
+    @wraps(operation)
+    def run(kfd: Kfd, /, *args: _Args.args, **kwargs: _Args.kwargs) -> _Answer:
+        try:
+            return operation(kfd, *args, **kwargs)
+        except KfdError as error:
+            error.steps = kfd._take_steps()
+            raise
+
+    return run
+
+
 class Kfd:
     """amdkfd on one machine.
 
     Operations take effect at once and give back the :class:`Step` records of what was done to the hardware; a caller
-    with a clock charges time for those. A refused operation raises :class:`KfdError` and changes nothing.
+    with a clock charges time for those. A refused operation raises :class:`KfdError` and changes nothing; only where
+    no memory is left for a new runlist are the node's queues off their slots, until something frees some.
 
     Args:
         machine: GPUs and driver switches.
@@ -183,6 +203,7 @@ class Kfd:
 
     # Queues
 
+    @_charged
     def create_queue(self, pid: int, request: CreateQueue) -> CreatedQueue:
         """CREATE_QUEUE, every check of the driver in its order (facts §3.2, §3.3); a process unknown is opened.
 
@@ -208,7 +229,6 @@ class Kfd:
         except KfdError:
             if first:
                 scheduler.unregister(home)
-            scheduler.node.steps.clear()
             raise
         process.queue_ids.set(qid)
         process.queues[qid] = queue
@@ -234,6 +254,7 @@ class Kfd:
         if scheduler.active >= len(spec.slots):
             raise KfdError(errno.EPERM, f"over-subscription is off and all {len(spec.slots)} slots are spoken for")
 
+    @_charged
     def update_queue(self, pid: int, request: UpdateQueue) -> tuple[Step, ...]:
         """UPDATE_QUEUE: ring, percentage, priority; KfdError EFAULT for an unknown queue."""
         request = checks.update(request)
@@ -279,6 +300,7 @@ class Kfd:
         self._log(Kind.QUEUE_DESTROY, pid, gpu_id=queue.home.gpu_id, qid=queue_id)
         return self._take_steps()
 
+    @_charged
     def set_cu_mask(self, pid: int, queue_id: int, mask: tuple[int, ...], bits: int | None = None) -> tuple[Step, ...]:
         """SET_CU_MASK, 32-bit words, bit 0 first; KfdError EINVAL for a bad mask, EFAULT for an unknown queue."""
         queue = self.queue(pid, queue_id, errno.EFAULT)
@@ -294,6 +316,7 @@ class Kfd:
         self._log(Kind.CU_MASK, pid, qid=queue_id, gpu_id=spec.gpu_id, mask=text)
         return steps
 
+    @_charged
     def alloc_queue_gws(self, pid: int, queue_id: int, num_gws: int = 1) -> tuple[Step, ...]:
         """ALLOC_QUEUE_GWS: make a queue cooperative; 0 takes it back.
 
@@ -323,6 +346,7 @@ class Kfd:
         self.scheduler(gpu_id)
         return (devices[gpu_id],)
 
+    @_charged
     def evict(self, pid: int, gpu_id: int | None = None) -> tuple[Step, ...]:
         """Memory of the process has to move: its queues stop, on one node or on all; evictions nest."""
         for home in self._homes(pid, gpu_id):
@@ -330,6 +354,7 @@ class Kfd:
             self._log(Kind.QUEUE_EVICT, pid, gpu_id=home.gpu_id)
         return self._take_steps()
 
+    @_charged
     def restore(self, pid: int, gpu_id: int | None = None) -> tuple[Step, ...]:
         """Undo one eviction."""
         for home in self._homes(pid, gpu_id):
@@ -337,12 +362,14 @@ class Kfd:
             self._log(Kind.QUEUE_RESTORE, pid, gpu_id=home.gpu_id)
         return self._take_steps()
 
+    @_charged
     def suspend_queues(self, pid: int, queue_ids: Iterable[int], grace: int | None = None) -> tuple[Step, ...]:
         """A debugger suspends queues. With CPSCH every queue of the node is preempted for it, other processes' too."""
         for scheduler, queues in self._by_node(pid, queue_ids):
             scheduler.suspend(queues, grace)
         return self._take_steps()
 
+    @_charged
     def resume_queues(self, pid: int, queue_ids: Iterable[int]) -> tuple[Step, ...]:
         """A debugger resumes queues."""
         for scheduler, queues in self._by_node(pid, queue_ids):
@@ -361,11 +388,13 @@ class Kfd:
         self.scheduler(gpu_id).halt()
         return self._take_steps()
 
+    @_charged
     def unhalt(self, gpu_id: int) -> tuple[Step, ...]:
         """Schedule again."""
         self.scheduler(gpu_id).unhalt()
         return self._take_steps()
 
+    @_charged
     def hang(self, gpu_id: int) -> tuple[Step, ...]:
         """debugfs ``hang_hws``: the firmware hangs; until :meth:`reset` the node refuses with EIO.
 
@@ -374,11 +403,13 @@ class Kfd:
         self.scheduler(gpu_id).hang()
         return self._take_steps()
 
+    @_charged
     def reset(self, gpu_id: int) -> tuple[Step, ...]:
         """The GPU was reset: slots are empty, then every active queue is mapped again."""
         self.scheduler(gpu_id).reset()
         return self._take_steps()
 
+    @_charged
     def flush(self, gpu_id: int) -> tuple[Step, ...]:
         """The timeout of the batching proposal is over on a node; without that proposal nothing waits."""
         scheduler = self.scheduler(gpu_id)

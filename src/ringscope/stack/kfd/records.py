@@ -39,13 +39,15 @@ class IoctlQueueType(IntEnum):
 class KfdError(RingscopeError):
     """An operation that the driver refuses.
 
-    ``errno`` is what the ioctl returns, positive; ``why`` names the check that failed.
+    ``errno`` is what the ioctl returns, positive; ``why`` names the check that failed; ``steps`` are what was done to
+    the hardware before it failed, mostly nothing.
     """
 
     def __init__(self, errno: int, why: str) -> None:
         super().__init__(f"{_errno.errorcode.get(errno, errno)}: {why}")
         self.errno = errno
         self.why = why
+        self.steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,17 @@ class Cpsch(Scheduler):
     def _drop(self, queue: Queue, *, gone: bool) -> None:
         """Nothing: one runlist for all is to come."""
 
+    def _activate(self, queue: Queue) -> None:
+        self._require_life()
+        super()._activate(queue)
+
+    def _require_life(self) -> None:
+        """KfdError EIO while the GPU hangs; what takes queues away goes on, without the firmware."""
+        if self.hung:
+            raise KfdError(errno.EIO, "the GPU hangs and has not been reset")
+
     def _before_update(self, queue: Queue, *, was: bool) -> None:
+        self._require_life()
         self._unmap()
 
     def _after_update(self, queue: Queue) -> None:
@@ -172,9 +182,7 @@ class Cpsch(Scheduler):
         self._map()
 
     def _map(self) -> None:
-        if self.hung:
-            raise KfdError(errno.EIO, "the GPU hangs and has not been reset")
-        if not self.running or self.halted or self.active <= 0 or not self.processes:
+        if self.hung or not self.running or self.halted or self.active <= 0 or not self.processes:
             return
         if self._runlist is not None:
             self.blocked_maps += 1
@@ -228,9 +236,7 @@ class Cpsch(Scheduler):
         return tuple(sorted(order, key=lambda home: home.process.xnack != first))
 
     def _unmap(self, *, static_too: bool = False, grace: int | None = None) -> None:
-        if self.hung:
-            raise KfdError(errno.EIO, "the GPU hangs and has not been reset")
-        if not self.running or self._runlist is None:
+        if self.hung or not self.running or self._runlist is None:
             return
         self._preempt(static_too=static_too, grace=grace, waits=True)
         self._release()

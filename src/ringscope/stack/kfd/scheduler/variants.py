@@ -34,6 +34,7 @@ class BatchingCpsch(Cpsch):
             self._execute()
 
     def _activate(self, queue: Queue) -> None:
+        self._require_life()
         self.pending += 1
         if self.pending >= self._proposal.threshold:
             self._execute()
@@ -94,9 +95,7 @@ class AsyncCpsch(Cpsch):
             )
 
     def _unmap(self, *, static_too: bool = False, grace: int | None = None) -> None:
-        if self.hung:
-            raise KfdError(errno.EIO, "the GPU hangs and has not been reset")
-        if not self.running or self._runlist is None:
+        if self.hung or not self.running or self._runlist is None:
             return
         address, queues = self._runlist.address, len(self.node.mec.occupied)
         self._preempt(static_too=static_too, grace=grace, waits=False)
