@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from ringscope.claims.claim import Method
-from ringscope.claims.lab import KERNELS, STREAMS, Lab, Rules, life
+from ringscope.claims.lab import Lab
+from ringscope.claims.runs import Rules
+from ringscope.claims.timed import available
 from ringscope.errors import InputError
 from ringscope.stack.machine import DriverSpec
 
@@ -21,24 +23,9 @@ def test_rules_reach_every_run() -> None:
     assert len(lab.processes(1, num_kcq=8).machine.nodes[0].slots) == 24
 
 
-def test_a_life_costs_the_hiq_what_real_machines_paid() -> None:
-    lived = Lab().life
-    assert lived.moved == (72, 0, 81)
-    assert lived.kernels == STREAMS * KERNELS
-    assert [len(state.queues) for state in lived.case.states] == [0, 5, 5, 0]
-
-
-def test_kernels_move_the_rings() -> None:
-    run = Lab().fresh((0,))
-    assert run.launch(3) == 3
-    hip = next(queue for queue in run.state().queues if queue.name == "HIP #1")
-    assert hip.write_pointer == 3 * 16
-
-
-def test_a_process_that_dies_takes_its_queues_along() -> None:
-    run = Lab().fresh(())
-    assert life(run, (0, 0), kernels=1).moved[2] > 0
-    assert not run.kfd.processes
+def test_without_time_nothing_is_played() -> None:
+    assert not Lab().has_time
+    assert Lab(time=True).has_time == available()
 
 
 def test_views_are_one_process_of_16_streams(shared: Path) -> None:

@@ -10,13 +10,15 @@ from ringscope.claims.ledger import CLAIMS
 
 EXPECTED = {
     "confirmed": "A01 A16 A17 A18 A20 A29 A38 A48 A52 B01 B02 B04 B06 B07 B09 B19",
-    "refuted": "A02 A03 A04 A06 A13 A15 A19 A21 A22 A23 A25 A26 A27 A28 A30 A37 A39 A40 A41 A42 A45 A47 A53 A55 "
+    "refuted": "A02 A03 A04 A06 A13 A15 A19 A21 A22 A23 A25 A26 A27 A28 A30 A37 A39 A40 A41 A42 A44 A45 A47 A53 A55 "
     "B03 B05 B08 B10 B11 B12 B13 B14 B16 B17 B22 B23 B24 B26 B27",
     "partly": "A05 A11 A14 A31 A36 A49 A50 A51 B15 B18 B25 B28 B29",
     "inconsistent": "A09 A10 A24 A32 A35 A43 A54",
-    "undecided": "A07 A08 A12 A33 A34 A44 A46 B20 B21",
+    "undecided": "A07 A08 A12 A33 A34 A46 B20 B21",
 }
 VERDICTS = {name: Verdict(word) for word, names in EXPECTED.items() for name in names.split()}
+
+STACK_ALONE = VERDICTS | {"A44": Verdict.UNDECIDED}
 
 DIFFERS_FROM_THE_REVIEW = {
     # The review gives two verdicts where the ledger joins them to one.
@@ -25,6 +27,7 @@ DIFFERS_FROM_THE_REVIEW = {
     "A36": "confirmed up to 24 queues, and the notes' own run of six processes has 30",
     "A49": "refuted for MI300A and MI250X; RX 7900, the third part named, does have MES",
     # The review had no experiment; here is one.
+    "A44": "unverified there; played in time, static slots gain nothing (without the engine it is undecided)",
     "A45": "unverified there; played on the stack, none of the five changes what a kernel costs",
     "B23": "unverified, looks invented; no policy of ids and no priority gives the printed lines",
     # The review has a sixth word.
@@ -40,7 +43,8 @@ def test_all_84_claims_are_there() -> None:
 
 @pytest.fixture(scope="session")
 def full(shared: Path) -> Lab:
-    return Lab(shared / "mi308x")
+    pytest.importorskip("numba")
+    return Lab(shared / "mi308x", time=True)
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +53,7 @@ def stack() -> Lab:
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_verdict_with_captures(name: str, full: Lab) -> None:
+def test_verdict_with_captures_and_time(name: str, full: Lab) -> None:
     finding = full.finding(name)
     assert finding.verdict is VERDICTS[name], [reason.text for reason in finding.reasons]
     if finding.verdict is not Verdict.UNDECIDED:
@@ -59,12 +63,12 @@ def test_verdict_with_captures(name: str, full: Lab) -> None:
 @pytest.mark.parametrize("name", CLAIMS)
 def test_verdict_by_the_stack_alone(name: str, stack: Lab) -> None:
     finding = stack.finding(name)
-    assert finding.verdict is VERDICTS[name], [reason.text for reason in finding.reasons]
-    assert Method.CAPTURE not in finding.methods
+    assert finding.verdict is STACK_ALONE[name], [reason.text for reason in finding.reasons]
+    assert not {Method.CAPTURE, Method.SIMULATION} & set(finding.methods)
 
 
 def test_most_claims_are_decided() -> None:
-    decided = [name for name, verdict in VERDICTS.items() if verdict is not Verdict.UNDECIDED]
+    decided = [name for name, verdict in STACK_ALONE.items() if verdict is not Verdict.UNDECIDED]
     assert len(decided) >= 60
 
 

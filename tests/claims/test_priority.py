@@ -1,7 +1,8 @@
 import pytest
 
 from ringscope.claims.claim import Verdict
-from ringscope.claims.lab import Lab, Rules
+from ringscope.claims.lab import Lab
+from ringscope.claims.runs import Rules
 from ringscope.stack import thunk
 from ringscope.stack.kfd import mqd
 from ringscope.stack.rocm import RocmVersion, ThunkPriority

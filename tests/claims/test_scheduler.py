@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from ringscope.claims.claim import Verdict
-from ringscope.claims.lab import Lab, Rules
+from ringscope.claims.lab import Lab
+from ringscope.claims.runs import Rules
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.records import UpdateQueue
 from ringscope.stack.kfd.scheduler.cpsch import Cpsch

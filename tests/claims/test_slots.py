@@ -1,5 +1,6 @@
 from ringscope.claims.claim import Verdict
-from ringscope.claims.lab import Lab, Rules
+from ringscope.claims.lab import Lab
+from ringscope.claims.runs import Rules
 from ringscope.stack.machine import DriverSpec, SchedPolicy
 
 NO_RINGS = Lab(rules=Rules(driver=DriverSpec(num_kcq=0)))

@@ -3,7 +3,8 @@ import itertools
 import pytest
 
 from ringscope.claims.claim import Verdict
-from ringscope.claims.lab import Lab, Rules
+from ringscope.claims.lab import Lab
+from ringscope.claims.runs import Rules
 from ringscope.stack import thunk
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.thunk import AddressSpace, Purpose

@@ -13,7 +13,8 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A working directory without captures beside it."""
+    """A working directory without captures beside it, and no engine."""
+    monkeypatch.setattr("ringscope.claims.lab.available", lambda: False)
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
 
@@ -57,9 +58,10 @@ def test_filters(words: list[str], count: int, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.usefixtures("nowhere")
-def test_absent_captures_are_named_where_they_would_count(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "the real captures are absent" in run(capsys, "A27")[1]
-    assert "the real captures are absent" not in run(capsys, "A32")[1]
+def test_what_is_absent_is_named_where_it_would_count(capsys: pytest.CaptureFixture[str]) -> None:
+    for word in ("the real captures are absent", "the engine is absent"):
+        assert word in run(capsys, "A27")[1]
+        assert word not in run(capsys, "A32")[1]
 
 
 def test_verbose_shows_the_reasons_of_several(capsys: pytest.CaptureFixture[str]) -> None:

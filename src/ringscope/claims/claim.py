@@ -40,6 +40,7 @@ class Method(Enum):
     """How something was found out; the value is the word in JSON."""
 
     STACK = "stack run"
+    SIMULATION = "simulation"
     CAPTURE = "real capture"
     ARITHMETIC = "arithmetic"
 

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 from ringscope.claims.claim import Method, Reason, claim
 from ringscope.claims.figures import NOTE_2
-from ringscope.claims.lab import Lab, Run
+from ringscope.claims.lab import Lab
+from ringscope.claims.runs import Run
+from ringscope.claims.timed import Load
 from ringscope.join.queues import JoinedQueue
 from ringscope.recording import Kind, Source
 from ringscope.stack.hip import StreamPriority
 from ringscope.stack.kfd.records import UpdateQueue
 from ringscope.stack.rocm import ThunkPriority
 
-STACK, CAPTURE = Method.STACK, Method.CAPTURE
+STACK, SIMULATION, CAPTURE = Method.STACK, Method.SIMULATION, Method.CAPTURE
 HIGH, NORMAL, LOW = StreamPriority.HIGH, StreamPriority.NORMAL, StreamPriority.LOW
 WITH_MIXED_MQDS = "sudo cat /sys/kernel/debug/kfd/mqds while a program holds a HIGH and a LOW stream"
 
@@ -153,6 +155,17 @@ EOF""",
 def hardware_picks(lab: Lab) -> Iterator[Reason]:
     """The rule of arbitration is in no public source; what is known is what arrives."""
     yield STACK.note(f"the registers differ: {reads(lab, HIGH)}; {reads(lab, LOW)}; how pipes use them is not public")
+    if lab.has_time:
+        run = lab.run((int(NORMAL), int(HIGH)))
+        shares = [
+            high / (normal + high) * 100
+            for by_priority in (False, True)
+            for normal, high in lab.played(run, Load(streams=2, by_priority=by_priority)).streams
+        ]
+        yield SIMULATION.note(
+            f"of equal loads on a NORMAL and a HIGH stream, HIGH does {shares[0]:.0f} % if the register has no effect "
+            f"and {shares[1]:.0f} % if it decides who gets free CUs"
+        )
 
 
 @claim(

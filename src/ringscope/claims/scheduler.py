@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from ringscope.claims import figures
 from ringscope.claims.claim import Method, Reason, claim
 from ringscope.claims.figures import CODE_LOCATIONS, COMPANION, FR, MQ, NOTE_1, NOTE_2, SM, WORKLOAD
-from ringscope.claims.lab import PID, Lab, Run, View, life
+from ringscope.claims.lab import Lab, View
+from ringscope.claims.runs import PID, Run, life
 from ringscope.join.runlist import read_runlist
 from ringscope.recording import Kind, Source
 from ringscope.stack.kfd.records import KfdError
@@ -25,7 +26,7 @@ from ringscope.stack.machine import (
 from ringscope.verdicts import active_runlist, runlists
 from ringscope.verdicts.answer import Verdict as Answered
 
-STACK, CAPTURE, ARITHMETIC = Method.STACK, Method.CAPTURE, Method.ARITHMETIC
+STACK, SIMULATION, CAPTURE, ARITHMETIC = Method.STACK, Method.SIMULATION, Method.CAPTURE, Method.ARITHMETIC
 QUIET = "a capture in which the HIQ's write pointer moves while no queue is created, updated, destroyed or evicted"
 
 
@@ -42,6 +43,18 @@ def _hiqs(view: View) -> Iterator[Source]:
 def _per_queue(lab: Lab) -> str:
     created, _, gone = lab.life.moved
     return f"creating the queues {created}, destroying them {gone}"
+
+
+def simulated_cost(lab: Lab) -> Iterator[Reason]:
+    """Runlists sent while processes work."""
+    if lab.has_time:
+        run = lab.processes(4)
+        played = lab.played(run)
+        yield SIMULATION.judge(
+            played.runlists > 0,
+            f"4 processes with {len(run.queues)} queues work for {played.seconds:g} s: {played.total} requests done, "
+            f"{played.runlists} runlists sent",
+        )
 
 
 def captured_cost(lab: Lab) -> Iterator[Reason]:
@@ -163,6 +176,7 @@ def second_process(lab: Lab) -> Iterator[Reason]:
     196,
     "active_runlist costs 30 to 40 QPS.",
     STACK,
+    SIMULATION,
     CAPTURE,
     ARITHMETIC,
     overturned_by=QUIET,
@@ -171,6 +185,7 @@ def costs_qps(lab: Lab) -> Iterator[Reason]:
     """The flag can cost nothing where nobody looks at it."""
     yield kernels_cost(lab)
     yield check_removed(lab)
+    yield from simulated_cost(lab)
     yield from captured_cost(lab)
     here, there = figures.COST_ACTIVE_RUNLIST, figures.COST_ACTIVE_RUNLIST_AR
     yield ARITHMETIC.note(f"the notes give the one effect as {here} and as {there} QPS", here.at, there.at)
@@ -182,12 +197,14 @@ def costs_qps(lab: Lab) -> Iterator[Reason]:
     214,
     "The HIQ, a single channel for all packets, costs 15 to 20 QPS.",
     STACK,
+    SIMULATION,
     CAPTURE,
     overturned_by=QUIET,
 )
 def hiq_costs(lab: Lab) -> Iterator[Reason]:
     """Traffic on the HIQ while kernels run."""
     yield kernels_cost(lab)
+    yield from simulated_cost(lab)
     yield from captured_cost(lab)
 
 
@@ -224,6 +241,7 @@ def through_hiq(lab: Lab) -> Iterator[Reason]:
     258,
     "Removing or relaxing the active_runlist check gives 20 to 30 QPS.",
     STACK,
+    SIMULATION,
     CAPTURE,
     ARITHMETIC,
     overturned_by="two runs of one workload, with and without the check, whose QPS differ by more than their spread",
@@ -232,6 +250,7 @@ def removing(lab: Lab) -> Iterator[Reason]:
     """What the removal changes; and whether anything is left to gain while kernels run."""
     yield check_removed(lab)
     yield kernels_cost(lab)
+    yield from simulated_cost(lab)
     yield from captured_cost(lab)
     yield ARITHMETIC.note("the notes' own trial found no effect", Source(SM, 685))
 
@@ -267,6 +286,8 @@ def several(lab: Lab) -> Iterator[Reason]:
     NOTE_1,
     430,
     "NOCPSCH would give the gain.",
+    STACK,
+    SIMULATION,
     overturned_by="a run with sched_policy=2",
     decided_by=f"""{WORKLOAD}
 for policy in 0 2; do
@@ -276,6 +297,15 @@ done""",
 )
 def nocpsch(lab: Lab) -> Iterator[Reason]:
     """What is known: the dispatch path is the same, and over-subscription is lost."""
+    if lab.has_time:
+        rates = [
+            lab.played(lab.processes(2, sched_policy=policy, proposal=None)).total
+            for policy in (SchedPolicy.HWS, SchedPolicy.NO_HWS)
+        ]
+        yield SIMULATION.judge(
+            rates[1] > rates[0] * (1 + SPREAD),
+            f"two processes do {rates[0]} requests with CPSCH and {rates[1]} with sched_policy=2",
+        )
     static = lab.fresh((), sched_policy=SchedPolicy.NO_HWS, proposal=None)
     moved = life(static).moved[1]
     yield STACK.note(f"kernels put {lab.life.moved[1]} dwords into the HIQ with CPSCH and {moved} with sched_policy=2")
@@ -287,6 +317,8 @@ def nocpsch(lab: Lab) -> Iterator[Reason]:
         yield STACK.note(f"{count - 1} processes of 5 queues fit, the next one is refused: {error}")
 
 
+SPREAD = 0.05
+"""Gains below this are no gain: repeated runs differ by as much."""
 PROPOSALS: tuple[Proposal, ...] = (
     Batching(),
     PerProcessRunlist(),
@@ -432,6 +464,7 @@ def early_return(lab: Lab) -> Iterator[Reason]:
     300,
     "The layers that cost time come in the order scheduler, ring, hardware.",
     STACK,
+    SIMULATION,
     CAPTURE,
     overturned_by=QUIET,
 )
@@ -445,6 +478,7 @@ def layers(lab: Lab) -> Iterator[Reason]:
         after != before, f"{kernels} kernels: {after[0] - before[0]} scheduler events, {after[1] - before[1]} ioctls"
     )
     yield kernels_cost(lab)
+    yield from simulated_cost(lab)
     yield from captured_cost(lab)
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ringscope.claims.claim import Method, Reason, claim
 from ringscope.claims.figures import MQ, NOTE_1
-from ringscope.claims.lab import Lab, Run
+from ringscope.claims.lab import Lab
+from ringscope.claims.runs import Run
 from ringscope.join import Case
 from ringscope.parts import pm4
 from ringscope.recording import Kind, Source
@@ -16,7 +17,7 @@ from ringscope.stack.machine import SchedPolicy
 from ringscope.verdicts import oversubscribed, shared_slot
 from ringscope.verdicts.answer import Verdict as Answered
 
-STACK, CAPTURE = Method.STACK, Method.CAPTURE
+STACK, SIMULATION, CAPTURE = Method.STACK, Method.SIMULATION, Method.CAPTURE
 
 
 def drivers_slots(run: Run) -> set[tuple[int, int] | None]:
@@ -164,6 +165,7 @@ def invisible(lab: Lab) -> Iterator[Reason]:
     235,
     "Queues sharing a hardware slot is excluded as a cause.",
     STACK,
+    SIMULATION,
     CAPTURE,
     overturned_by="two active queues of 24 or fewer without a slot each",
 )
@@ -178,6 +180,12 @@ def no_sharing(lab: Lab) -> Iterator[Reason]:
             apart,
             f"{count} processes: {len(run.queues)} queues for {len(run.machine.nodes[0].slots)} slots"
             + ("" if apart else f", {without} wait: over-subscribed"),
+        )
+    if lab.has_time:
+        rotations = {count: lab.played(lab.processes(count)).rotations for count in (2, 4, 6)}
+        yield from (
+            SIMULATION.judge(not turns, f"{count} processes at work: the firmware exchanges queues {turns} times")
+            for count, turns in rotations.items()
         )
     for captured in lab.captures.runs:
         answer = shared_slot.answer(captured.case)

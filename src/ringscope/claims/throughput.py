@@ -10,11 +10,12 @@ from ringscope.claims.claim import Method, Reason, claim
 from ringscope.claims.figures import AR, NOTE_1, SM, WORKLOAD, Figure
 from ringscope.claims.lab import Lab
 from ringscope.claims.queue_ids import V4, V5, below_the_ioctl, two
+from ringscope.claims.timed import Load
 from ringscope.recording import Source
 from ringscope.verdicts import bound, conservation
 from ringscope.verdicts.answer import Verdict as Answered
 
-STACK, ARITHMETIC = Method.STACK, Method.ARITHMETIC
+STACK, SIMULATION, ARITHMETIC = Method.STACK, Method.SIMULATION, Method.ARITHMETIC
 ONE = fig.ONE_V5.low
 ROUNDING = 0.05
 """How far a stated percentage may lie from its own figures: one decimal, rounded."""
@@ -137,6 +138,7 @@ def not_the_bottleneck(lab: Lab) -> Iterator[Reason]:
     NOTE_1,
     229,
     "Saturated CUs cost 10 to 20 QPS.",
+    SIMULATION,
     ARITHMETIC,
     overturned_by="a sweep of CU masks that shows where two processes lose 10 to 20 QPS",
 )
@@ -156,6 +158,18 @@ def saturation(lab: Lab) -> Iterator[Reason]:
         + f"; stated: {cost}",
         cost.at,
     )
+    if lab.has_time:
+        share = share_of_one(lab, 2, Load())
+        loss = ONE * (1 - share)
+        yield SIMULATION.judge(
+            cost.low <= loss <= cost.most,
+            f"two processes that each fill the CUs do {share * 100:.0f} % of one: {loss:.1f} QPS lost",
+        )
+
+
+def share_of_one(lab: Lab, processes: int, load: Load) -> float:
+    """Requests that processes finish together under a load, as a share of what one does that may use all CUs."""
+    return lab.played(lab.processes(processes), load).total / lab.played(lab.processes(1)).total
 
 
 @claim(
@@ -206,6 +220,12 @@ def cu_table(lab: Lab) -> Iterator[Reason]:
         f"in proportion: {linear[0]:.1f} and {linear[1]:.1f}; in rounds ({fitting[0]} to {fitting[-1]} workgroups, "
         f"2 rounds become 3): {stepped:.1f} for both"
     )
+    if lab.has_time:
+        rates = [ONE * share_of_one(lab, 1, Load(cus=cus)) for cus in (70, 60)]
+        yield SIMULATION.note(
+            f"a load that fills every CU: {rates[0]:.1f} and {rates[1]:.1f}; what counts is the shader engine with "
+            "the fewest CUs"
+        )
     yield ARITHMETIC.note(
         "from one table AR concludes that CUs are not the bottleneck, SM that they are", Source(AR), Source(SM, 641)
     )
@@ -227,6 +247,15 @@ def mild_contention(lab: Lab) -> Iterator[Reason]:
         f"they make {rates[0]:.1f} and {rates[1]:.1f} QPS; two processes that fill each other's gaps would fall so too",
         fig.TWO_70_DROP.at,
     )
+    if lab.has_time:
+        alone, both = (
+            [(share_of_one(lab, count, Load(cus=cus)) / share_of_one(lab, count, Load()) - 1) * 100 for cus in (70, 60)]
+            for count in (1, 2)
+        )
+        yield SIMULATION.note(
+            f"a load that fills every CU falls by {-alone[0]:.0f} and {-alone[1]:.0f} % in one process, by "
+            f"{-both[0]:.0f} and {-both[1]:.0f} % in two"
+        )
 
 
 @claim(
@@ -234,6 +263,7 @@ def mild_contention(lab: Lab) -> Iterator[Reason]:
     NOTE_1,
     145,
     "The target is at least 95 % of one process.",
+    SIMULATION,
     ARITHMETIC,
     overturned_by="a document that says whether QPS are counted per process or together",
 )
@@ -255,6 +285,12 @@ def target(lab: Lab) -> Iterator[Reason]:
     if read.verdict is Answered.NO:
         yield ARITHMETIC.note(
             f"the measured figures are totals: {read.summary}", *(f.at for f in (fig.TWO_V5, fig.FOUR))
+        )
+    if lab.has_time:
+        alone = lab.played(lab.processes(1)).total
+        shares = [requests / alone * 100 for requests in lab.played(lab.processes(2)).requests]
+        yield SIMULATION.note(
+            f"two processes that each fill the GPU do {' and '.join(f'{part:.0f} %' for part in shares)} of one"
         )
 
 

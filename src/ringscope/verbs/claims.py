@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Result:
     """Check the claims asked for."""
     chosen = select(args.ids)
     captures: Path | None = args.captures or (CAPTURES if CAPTURES.is_dir() else None)
-    lab = Lab(captures)
+    lab = Lab(captures, time=True)
     found = [lab.finding(claim.id) for claim in chosen]
     whole = args.verbose or len(found) == 1
     undecided = all(finding.verdict is Verdict.UNDECIDED for finding in found)
@@ -132,7 +132,9 @@ def table(found: Sequence[Finding], captures: Path | None, terminal: Terminal) -
 
 
 def _how(finding: Finding) -> str:
-    return " + ".join(method.value for method in finding.claim.by if method in finding.methods) or "needs hardware"
+    if finding.verdict is Verdict.UNDECIDED:
+        return "needs hardware"
+    return " + ".join(method.value for method in finding.claim.by if method in finding.methods)
 
 
 def _line(finding: Finding) -> str:
@@ -157,6 +159,8 @@ def _detail(finding: Finding, captures: Path | None, terminal: Terminal) -> list
         lines += _reason(reason, terminal)
     if Method.CAPTURE in claim.by and captures is None:
         lines += wrapped("       ", "the real captures are absent: give --captures DIR", terminal.width)
+    if Method.SIMULATION in claim.by and Method.SIMULATION not in finding.methods:
+        lines += wrapped("       ", "the engine is absent: pip install 'ringscope[sim]'", terminal.width)
     overturn = "would refute it" if verdict is Verdict.UNDECIDED else "would overturn it"
     lines += ["", *wrapped(f"     {overturn}: ", claim.overturned_by, terminal.width)]
     if claim.decided_by:
