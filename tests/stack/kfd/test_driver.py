@@ -591,7 +591,9 @@ def test_partitions_are_nodes_of_their_own() -> None:
     assert [slot.image.word(131) for device in snapshot.devices for slot in device.hqds if slot.active] == [
         *(0x404, 0xA0A, 0x404, 0xA0A)
     ]
-    # One BAR for the device, a slice for each node.
+    # One BAR for the device: a HIQ doorbell and a slice for each node.
+    hiqs = [device.hiqs[0].image.get("cp_hqd_pq_doorbell_control", "doorbell_offset") for device in snapshot.devices]
+    assert hiqs == [0xC00, 0xC02, 0xC04, 0xC06]
     assert [kfd.queue(1, qid).doorbell for qid in range(4)] == [0x1000, 0x1800, 0x2000, 0x2800]
     sdma = [create(kfd, 1, node.gpu_id, 1, IoctlQueueType.SDMA)[0].queue_id for node in nodes]
     slices = [kfd.queue(1, qid).doorbell for qid in range(4)]

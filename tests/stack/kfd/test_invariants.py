@@ -17,7 +17,7 @@ from ringscope.stack.kfd.runlist import Limit, Runlist
 from ringscope.stack.kfd.scheduler import Scheduler
 from ringscope.stack.kfd.scheduler.cpsch import Cpsch
 from ringscope.stack.kfd.scheduler.nocpsch import Nocpsch
-from ringscope.stack.machine import MachineSpec, QueueIds, SchedPolicy
+from ringscope.stack.machine import AsyncSubmission, MachineSpec, NoActiveRunlistCheck, QueueIds, SchedPolicy
 
 PIDS = st.integers(1, 18)
 TYPES = st.sampled_from(
@@ -313,6 +313,8 @@ MACHINES = {
     "mi308x-no-oversubscription": MachineSpec.of(
         "mi308x", 2, num_kcq=8, sched_policy=SchedPolicy.HWS_NO_OVERSUBSCRIPTION
     ),
+    "mi308x-async": MachineSpec.of("mi308x", 2, proposal=AsyncSubmission()),
+    "mi308x-unchecked": MachineSpec.of("mi308x", 2, proposal=NoActiveRunlistCheck()),
     "navi10": MachineSpec.of("navi10", 2),
     "navi31": MachineSpec.of("navi31", 2),
     "navi48": MachineSpec.of("navi48", 2),

@@ -77,7 +77,8 @@ class Hiq:
             RING_BYTES,
             read_pointer,
             write_pointer,
-            spec.part.hiq_doorbell or 0,
+            # Nodes of one device take neighbouring doorbells of KFD's page [one node captured, more inferred].
+            (spec.part.hiq_doorbell or 0) + spec.index * (spec.part.doorbell_bytes // 4),
             PRIORITY,
             eop,
             PAGE,

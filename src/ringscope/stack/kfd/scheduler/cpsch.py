@@ -102,7 +102,11 @@ class Cpsch(Scheduler):
         self._send(Action.WRITE_DATA, (HANG_WORD,) * 7)
         self._send(Action.UNMAP_QUEUES, packets.unmap_queues(self._fmt, static_too=True))
         self._send(Action.QUERY_STATUS, packets.query_status(self._fmt, self._hiq.fence), waits=True)
-        node.log(Kind.HANG, message="qcm fence wait loop timeout expired")
+        node.log(
+            Kind.HANG,
+            message="qcm fence wait loop timeout expired",
+            timeout_ms=node.spec.driver.preemption_timeout_ms,
+        )
         node.log(
             Kind.KERNEL_MESSAGE,
             message="The cp might be in an unrecoverable state due to an unsuccessful queues preemption",
