@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 VERBS: dict[str, str] = {
     "check": "say before a launch whether its queues fit the GPU, and which knob makes them fit",
     "explain": "read a capture of a real machine and say what its queues do",
+    "doctor": "say what can be captured here as this user, what is missing, and the remedy for each",
     "diff": "say what changed between two captures or simulations: queues, slots, priorities, answers",
     "rehearse": "play processes and streams on a modelled machine and explain what it would show",
     "exec": "run a ROCm program on a virtual GPU",
