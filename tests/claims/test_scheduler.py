@@ -55,11 +55,6 @@ def test_without_the_check_there_is_no_early_return() -> None:
     assert Lab(rules=rules).finding("A52").verdict is Verdict.REFUTED
 
 
-def test_a_driver_that_forgets_the_first_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Cpsch, "_order", lambda self: tuple(self.processes)[:1])
-    assert verdict("A26") is Verdict.CONFIRMED
-
-
 def test_a_packet_manager_that_takes_a_second_runlist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PerProcessCpsch, "_activate", Cpsch._activate)
     assert verdict("A40") is Verdict.CONFIRMED
