@@ -3,6 +3,7 @@
 Words that are left out are those that executing packets writes, and each is named: the model executes none.
 """
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from ringscope.evidence.collect import collect
 from ringscope.parts.layout import Image
+from ringscope.recording import Kind
 from ringscope.snapshot import Device, Hqd, Queue, Snapshot
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, hiq_dwords
@@ -170,3 +172,28 @@ def test_hiq_write_pointers_across_three_runs_wrap_included() -> None:
         pointers.append(hiq.wptr_dwords)
         kfd.exit(pid)
     assert pointers == [0x943, 0x994, 0x9DC, 0xA2F, 0xA77, 0xAC8]
+
+
+def test_oversubscription_is_where_an_mi300a_slowed_down(shared: Path) -> None:
+    """AMD's own runs: the model calls a row over-subscribed exactly where the same ranks ran 1.5 times slower."""
+    with (shared / "oversubscription" / "mi300a-spx-hip.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    fastest: dict[tuple[str, str], float] = {}
+    for row in rows:
+        key = row["version"], row["ranks"]
+        fastest[key] = min(fastest.get(key, 1e9), float(row["total_s"]))
+    machine = MachineSpec.of("mi300a")
+    gpu = machine.nodes[0].gpu_id
+    verdicts = []
+    for row in rows:
+        kfd = Kfd(machine)
+        # The published totals count SDMA queues where they exceed ranks x (cap + 1).
+        ranks = int(row["ranks"])
+        queues = min(int(row["queues_total"]), ranks * (int(row["gpu_max_hw_queues"]) + 1))
+        for i in range(queues):
+            kfd.create_queue(1 + i % ranks, CreateQueue(gpu, IoctlQueueType.COMPUTE_AQL, 1 << 40, 4096, 0x80, 0x38))
+        over = any(True for _ in kfd.recording().of(Kind.OVERSUBSCRIBED))
+        slow = float(row["total_s"]) > 1.5 * fastest[row["version"], row["ranks"]]
+        assert over == slow, row
+        verdicts.append(over)
+    assert (len(verdicts), sum(verdicts)) == (36, 15)
