@@ -54,8 +54,8 @@ class Kind(Enum):
     QUEUE_RESTORE = "queue-restore"  # attrs: as QUEUE_EVICT
     CU_MASK = "cu-mask"  # attrs: ring_base, mask (hexadecimal text)
     RUNLIST = "runlist"  # a runlist was sent
-    # A dispatch runs from begin to end in ns of the clock; grid and workgroup count work-items in all dimensions.
-    DISPATCH = "dispatch"  # attrs (those known): queue, gpu_id, begin, end, kernel, grid, workgroup
+    # A dispatch runs from begin to end in ns of the clock; grid and workgroup count work-items, as in 1024x8x1.
+    DISPATCH = "dispatch"  # attrs (those known): queue, gpu_id or agent (its node), begin, end, kernel, grid, workgroup
     COPY = "copy"
     PROCESS_OPEN = "process-open"  # a process opened /dev/kfd; attrs: name
     PROCESS_EXIT = "process-exit"  # it has gone, and all its queues with it

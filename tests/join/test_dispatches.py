@@ -32,7 +32,7 @@ def test_sizes_by_dimension() -> None:
         (only,) = kernels_of(recorded(told(Kind.DISPATCH, begin=1, end=2, grid=grid, workgroup=workgroup)))
         return only.workgroups
 
-    assert groups("1024,10,1", "256,4,1") == 4 * 3
+    assert groups("1024,10,1", "256,4,1") == groups("1024x10x1", "256x4x1") == 4 * 3
     assert groups("1024", "256,4,1") is None
     assert groups("wide", "256") is None
     assert groups("1024", "0") is None

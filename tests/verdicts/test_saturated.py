@@ -21,6 +21,10 @@ def test_kernels_too_small_or_too_seldom() -> None:
     assert between.verdict is UNDECIDED
 
 
+def test_a_handful_of_kernels_is_no_share_of_time() -> None:
+    assert ask("saturated", KNOWN, recordings=[recorded(*kernels(500, 0, 100, 9))]).verdict is UNDECIDED
+
+
 def test_small_kernels_add_up_when_they_overlap() -> None:
     run = [event for pid in range(500, 540) for event in kernels(pid, 0, 100, 50, workgroups=4)]
     assert ask("saturated", KNOWN, recordings=[recorded(*run)]).verdict is YES

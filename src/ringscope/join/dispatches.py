@@ -10,12 +10,15 @@ from ringscope.recording import Event, Kind, Recording, Value
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One dispatch that ran; ns of the recording's clock, ``workgroups`` None when the trace has no sizes."""
+    """One dispatch that ran; ns of the recording's clock, ``workgroups`` None when the trace has no sizes.
+
+    ``device`` is what the trace calls it: a gpu_id, or the number of its node (a profiler's agent).
+    """
 
     begin_ns: int
     end_ns: int
     pid: int | None
-    gpu_id: int | None
+    device: int | None
     workgroups: int | None
     event: Event
 
@@ -27,16 +30,16 @@ def kernels_of(recording: Recording) -> tuple[Kernel, ...]:
         begin, end = event.attrs.get("begin"), event.attrs.get("end")
         if not isinstance(begin, int) or not isinstance(end, int) or end < begin:
             continue
-        gpu = event.attrs.get("gpu_id")
+        gpu = event.attrs.get("gpu_id", event.attrs.get("agent"))
         workgroups = _workgroups(event.attrs.get("grid"), event.attrs.get("workgroup"))
         found.append(Kernel(begin, end, event.pid, gpu if isinstance(gpu, int) else None, workgroups, event))
     return tuple(sorted(found, key=lambda kernel: (kernel.begin_ns, kernel.end_ns)))
 
 
 def _workgroups(grid: Value | None, group: Value | None) -> int | None:
-    """How many workgroups a grid holds: each a number of work-items, or ``x,y,z``."""
+    """How many workgroups a grid holds: each a number of work-items, or several as in ``1024x8x1`` or ``1024,8,1``."""
     try:
-        sizes = [tuple(map(int, str(value).split(","))) for value in (grid, group)]
+        sizes = [tuple(map(int, str(value).replace("x", ",").split(","))) for value in (grid, group)]
     except ValueError:
         return None
     if len(sizes[0]) != len(sizes[1]) or min(*sizes[0], 0) < 0 or min(sizes[1]) < 1:

@@ -73,7 +73,7 @@ def answer(case: Case) -> Answer:
         need = Missing("a trace of one process alone and one of several", "rocprofv3 --kernel-trace, once each")
         return ASKS.undecided("no pair of traces was given", (need,), quiet=True)
     kernels = alone[1]
-    full = occupation(kernels, device_cus(case, kernels[0].gpu_id))
+    full = occupation(kernels, device_cus(case, kernels[0].device))
     processes = len({kernel.pid for kernel in together[1]})
     at = (kernels[0].event.source, together[1][0].event.source)
     reason = Because(

@@ -21,6 +21,8 @@ ASKS = Question(
 )
 FULL, HALF = 0.9, 0.5
 """Share of the time from which the answer is yes, and below which it is no; between them it is open."""
+FEWEST = 10
+"""Kernels below which a share of time says nothing; chosen."""
 _COUNTERS = Missing("how full each CU was", "rocprofv3 --pmc SQ_BUSY_CYCLES SQ_WAVES GRBM_GUI_ACTIVE -- ./app")
 
 
@@ -30,6 +32,9 @@ def answer(case: Case) -> Answer:
     if found is None:
         return ASKS.undecided("no trace of kernels was given", (sources.DISPATCH_TRACE,), quiet=True)
     recording, gpu, kernels = found
+    if len(kernels) < FEWEST:
+        text = f"{count(len(kernels), 'kernel')} {'was' if len(kernels) == 1 else 'were'} traced: too few to tell"
+        return ASKS.undecided(text, (sources.DISPATCH_TRACE,), (Because(text, (kernels[0].event.source,)),))
     cus = device_cus(case, gpu)
     full = occupation(kernels, cus)
     sized = all(kernel.workgroups is not None for kernel in kernels)
@@ -57,15 +62,15 @@ def busiest(case: Case) -> tuple[Recording, int | None, tuple[Kernel, ...]] | No
     groups: list[tuple[Recording, int | None, tuple[Kernel, ...]]] = []
     for recording in case.recordings:
         kernels = kernels_of(recording)
-        gpus = {kernel.gpu_id for kernel in kernels}
-        groups += [(recording, gpu, tuple(k for k in kernels if k.gpu_id == gpu)) for gpu in gpus]
+        devices = {kernel.device for kernel in kernels}
+        groups += [(recording, device, tuple(k for k in kernels if k.device == device)) for device in devices]
     return max(groups, key=lambda group: (len(group[2]), group[0].origin, group[1] or 0), default=None)
 
 
 def device_cus(case: Case, gpu: int | None) -> int | None:
-    """CUs of a traced device: of that gpu_id, or, where the trace names none, of the only one there is."""
+    """CUs of a traced device, by gpu_id or node; where the trace names neither, of the only one there is."""
     devices = case.main.snapshot.devices if case.main else ()
     if gpu is not None:
-        return next((cus_of(device) for device in devices if device.gpu_id == gpu), None)
+        return next((cus_of(device) for device in devices if gpu in (device.gpu_id, device.node)), None)
     counts = {cus_of(device) for device in devices}
     return counts.pop() if len(counts) == 1 else None
