@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 
-ERROR_DIMENSIONS, ERROR_CODE, ERROR_MEMORY, ERROR_PACKET, ERROR_RESET = 2, 8, 16, 32, 1 << 29
-"""Queue error bits that ROCr's handler reads from the inactive signal (ROCR amd_aql_queue.cpp); others it reports
-as a general error."""
+ERROR_NONE, ERROR_DIMENSIONS, ERROR_CODE, ERROR_PACKET = 0, 2, 8, 32
+"""Queue error bits that ROCr's handler reads from the inactive signal (ROCR amd_aql_queue.cpp).
+
+NONE leaves the signal alone: memory faults and resets are told by events.
+"""
 
 
 class Stall(Exception):  # noqa: N818  a state of the packet, not an error
@@ -27,5 +29,5 @@ def memory_exception(va: int, gpu_id: int) -> bytes:
 
 
 def hardware_exception(gpu_id: int) -> bytes:
-    """``kfd_hsa_hw_exception_data``: a whole-GPU reset, after a hang, memory not lost."""
-    return struct.pack("<4I", 0, 0, 0, gpu_id)
+    """``kfd_hsa_hw_exception_data``: a reset after a hang; memory lost, as the driver always says."""
+    return struct.pack("<4I", 0, 0, 1, gpu_id)

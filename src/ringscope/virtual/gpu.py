@@ -26,7 +26,7 @@ from ringscope.stack.text import hqds, kfd_proc, mqds, rls
 from ringscope.virtual import drm, files, ioctls, remote
 from ringscope.virtual.client import DOORBELL_BYTES, Client, identity
 from ringscope.virtual.events import HW_EXCEPTION, Wait
-from ringscope.virtual.faults import ERROR_RESET, hardware_exception
+from ringscope.virtual.faults import ERROR_NONE, hardware_exception
 from ringscope.virtual.injection import Faults
 from ringscope.virtual.ioctls import Call, Deferred
 from ringscope.virtual.kernels import Kernels
@@ -75,6 +75,7 @@ class Gpu:
         self.calls: Counter[str] = Counter()
         self.processes = 0
         self.queues = 0
+        self.rotations = 0
         self._listener = listener
         self._by_descriptor: dict[str, Client] = {}
         self._waits: list[Wait] = []
@@ -266,7 +267,8 @@ class Gpu:
             if fault.kind == "kill":
                 self._kill(ring.client)
             elif fault.kind == "reset":
-                self.processor.stop(ring, "a fault on purpose: the queue was reset", ERROR_RESET)
+                self.processor.stop(ring, "a fault on purpose: the queue was reset", ERROR_NONE)
+                ring.client.events.signal_type(HW_EXCEPTION, hardware_exception(self.gpu_id))
             elif fault.kind == "evict":
                 self.kfd.evict(ring.client.pid)
                 self._remap()
@@ -289,7 +291,7 @@ class Gpu:
         self.kfd.reset(self.gpu_id)
         self.processor.halted = False
         for ring in tuple(self.processor.rings):
-            self.processor.stop(ring, "a fault on purpose: the firmware hung and the GPU was reset", ERROR_RESET)
+            self.processor.stop(ring, "a fault on purpose: the firmware hung and the GPU was reset", ERROR_NONE)
         for client in self.clients.values():
             client.events.signal_type(HW_EXCEPTION, hardware_exception(self.gpu_id))
 
@@ -336,12 +338,23 @@ class Gpu:
         if delay := self.faults.limit("fence"):
             time.sleep(delay / 1e9)
             self.faults.refuse("fence")
+        self._see_slots()
+
+    def _see_slots(self) -> None:
         for ring in self.processor.rings:
             pid = ring.client.pid
             if ring.type.is_sdma:
                 ring.mapped = not self.kfd.queue(pid, ring.number).evicted
             else:
                 ring.mapped = self.kfd.slot(pid, ring.number) is not None
+
+    def rotate(self) -> None:
+        """The time slice of an over-subscribed device is over: the firmware lets others into the slots."""
+        self.processor.starved = False
+        self._report_progress()
+        if self.kfd.node(self.gpu_id).mec.rotate():
+            self.rotations += 1
+            self._see_slots()
 
     def _mapping(self, pid: int, gpu_id: int, address: int) -> tuple[int, int] | None:
         """The driver asks what is mapped at an address; pointers count by their page."""
@@ -464,6 +477,8 @@ class Gpu:
             f"{_count(self.processor.refused, 'queue')} stopped by a fault · "
             f"{_count(sum(self.unknown.values()), 'unknown ioctl')}"
         ]
+        if self.rotations:
+            lines.append(f"over-subscribed: the slots changed hands {self.rotations} times")
         if fired := dict(self.faults.fired):
             lines.append("faults on purpose: " + ", ".join(f"{kind} {n}x" for kind, n in fired.items()))
         lines += [f"not known here, answered with an error: {what} ({n}x)" for what, n in self.unknown.items()]

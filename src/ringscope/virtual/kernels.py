@@ -147,8 +147,25 @@ def _fill_buffer(space: AddressSpace, args: Mapping[str, Any]) -> bool:
     return False
 
 
+def _copy_rectangle(unit: int) -> Callable[[AddressSpace, Mapping[str, Any]], bool]:
+    """HIP's copyBufferRect: row pitch, slice pitch and offset of each side, and the size, in ``unit`` bytes."""
+
+    def copy(space: AddressSpace, args: Mapping[str, Any]) -> bool:
+        source, target, size = (struct.unpack("<4Q", args[name]) for name in ("srcRect", "dstRect", "size"))
+        for z in range(size[2]):
+            for y in range(size[1]):
+                here = args["src"] + unit * (source[2] + y * source[0] + z * source[1])
+                there = args["dst"] + unit * (target[2] + y * target[0] + z * target[1])
+                space.copy(there, here, unit * size[0])
+        return True
+
+    return copy
+
+
 _HIP: dict[str, Callable[[AddressSpace, Mapping[str, Any]], bool]] = {
     "__amd_rocclr_copyBuffer": _copy_buffer,
+    "__amd_rocclr_copyBufferRect": _copy_rectangle(1),
+    "__amd_rocclr_copyBufferRectAligned": _copy_rectangle(4),
     "__amd_rocclr_fillBufferAligned": _fill_buffer,
 }
 """HIP's own kernels by name, as seen in 5.2.3, 5.7.1 and 6.4.3 (CLR blit kernels); arguments by their names."""

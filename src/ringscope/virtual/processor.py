@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ringscope.stack.kfd.records import IoctlQueueType
 from ringscope.virtual import aql, pm4, sdma, signals
 from ringscope.virtual.events import HW_EXCEPTION, MEMORY
-from ringscope.virtual.faults import ERROR_MEMORY, Fault, hardware_exception, memory_exception
+from ringscope.virtual.faults import ERROR_NONE, Fault, hardware_exception, memory_exception
 from ringscope.virtual.memory import MemoryFault
 from ringscope.virtual.ring import UNRUNG, Ring
 
@@ -30,7 +30,10 @@ _RUN = {IoctlQueueType.COMPUTE_AQL: aql.run, IoctlQueueType.COMPUTE: pm4.run}
 
 
 class Processor:
-    """Every ring of the device. ``record`` gets each packet when a recording is made."""
+    """Every ring of the device. ``record`` gets each packet when a recording is made.
+
+    ``starved`` says that a ring has work and no slot; whoever rotates the queues resets it.
+    """
 
     def __init__(self, kernels: Kernels, record: Recorder | None) -> None:
         self.kernels = kernels
@@ -39,6 +42,7 @@ class Processor:
         self.began = 0
         self.refused = 0
         self.halted = False
+        self.starved = False
         self.batch = BATCH
         self.on_packet: Callable[[Ring], None] | None = None
 
@@ -66,7 +70,10 @@ class Processor:
         for ring in self.rings:
             if ring.client.doorbells[ring.slot] == ring.last and not ring.waiting:
                 continue
-            if not ring.mapped or not ring.runnable:
+            if not ring.runnable:
+                continue
+            if not ring.mapped:
+                self.starved = True
                 continue
             done += self._serve(ring)
         return done
@@ -81,7 +88,7 @@ class Processor:
         except Fault as fault:
             self.stop(ring, str(fault), fault.code)
         except MemoryFault as fault:
-            self.stop(ring, f"touched GPU address {fault.va:#x}, which is not mapped", ERROR_MEMORY)
+            self.stop(ring, f"touched GPU address {fault.va:#x}, which is not mapped", ERROR_NONE)
             ring.client.events.signal_type(MEMORY, memory_exception(fault.va, ring.gpu_id))
         except OSError:
             # The process is going away under us: its pidfd says so next.
@@ -98,7 +105,8 @@ class Processor:
         if self.record:
             self.record.fault(ring, why)
         if ring.type is IoctlQueueType.COMPUTE_AQL:
-            with suppress(OSError):  # the queue structure may be gone with the process
-                signals.set_error(ring.client, ring.read_va - signals.READ_DISPATCH_ID, code)
-        else:
+            if code:
+                with suppress(OSError):  # the queue structure may be gone with the process
+                    signals.set_error(ring.client, ring.read_va - signals.READ_DISPATCH_ID, code)
+        elif code:
             ring.client.events.signal_type(HW_EXCEPTION, hardware_exception(ring.gpu_id))

@@ -69,7 +69,7 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
             supervisor.say(line)
         if recorder:
             recorder.snapshot(gpu.snapshot("after"))
-            recorder.close({"exit_code": code})
+            recorder.close({"exit_code": code, "bytes_left": sum(gpu.store.used.values())})
             supervisor.say(f"recorded to {options.record} - try: ringscope explain {options.record}")
         return code
 

@@ -27,6 +27,8 @@ from ringscope.virtual.ioctls import Call
 _SPIN_NS = 2_000_000
 """How long doorbells are polled without sleeping after the last work."""
 _NAP_MS = 1
+_QUANTUM_NS = 10_000_000
+"""Time slice of an over-subscribed device: MAP_PROCESS says 10, taken as milliseconds (facts §5.3, inferred)."""
 ENVIRONMENT = {"HSA_USERPTR_FOR_PAGED_MEM": "0"}
 """Set for the program unless it is set: runtime memory comes from the device's file, which both sides see."""
 
@@ -112,10 +114,11 @@ class Supervisor:
     def run(self) -> int:
         """Serve until nobody is left under the filter; returns the program's exit code (128 + n for signal n)."""
         listener, gpu = self._listener.fd, self._gpu
-        turn, rings = gpu.processor.turn, gpu.processor.rings
+        processor = gpu.processor
+        turn, rings = processor.turn, processor.rings
         poll = self._poll.poll
         last_work = time.monotonic_ns()
-        due = 0
+        due = slice_ends = 0
         while True:
             now = time.monotonic_ns()
             if rings and now - last_work < _SPIN_NS:
@@ -139,6 +142,9 @@ class Supervisor:
             if rings and turn():
                 last_work = time.monotonic_ns()
                 due = 0
+            if processor.starved and now >= slice_ends:
+                gpu.rotate()
+                slice_ends = now + _QUANTUM_NS
 
     def _serve(self) -> None:
         notification = self._listener.receive()

@@ -86,6 +86,13 @@ int main(int argc, char **argv) {
   for (int y = 0; y < 64; y++) rows &= !memcmp(&back[200 * y], &pageable[256 * y], 100);
   check(rows, "2D", 6400);
 
+  MUST(hipMemset(device, 0, 1 << 20));
+  MUST(hipMemcpy2D(device + 3, 511, pageable.data() + 1, 257, 99, 64, hipMemcpyHostToDevice));
+  MUST(hipMemcpy2D(back.data(), 200, device + 3, 511, 99, 64, hipMemcpyDeviceToHost));
+  rows = true;
+  for (int y = 0; y < 64; y++) rows &= !memcmp(&back[200 * y], &pageable[257 * y + 1], 99);
+  check(rows, "odd 2D", 6336);
+
   size_t left = 0, all = 0;
   MUST(hipMemGetInfo(&left, &all));
   printf("memory %zu of %zu used\n", all - left, all);
