@@ -352,9 +352,10 @@ class Gpu:
         """The time slice of an over-subscribed device is over: the firmware lets others into the slots."""
         self.processor.starved = False
         self._report_progress()
-        if self.kfd.node(self.gpu_id).mec.rotate():
-            self.rotations += 1
-            self._see_slots()
+        before = [ring.mapped for ring in self.processor.rings]
+        self.kfd.rotate(self.gpu_id)
+        self._see_slots()
+        self.rotations += before != [ring.mapped for ring in self.processor.rings]
 
     def _mapping(self, pid: int, gpu_id: int, address: int) -> tuple[int, int] | None:
         """The driver asks what is mapped at an address; pointers count by their page."""
