@@ -7,6 +7,7 @@ its queues are counted. The limits are asked of the same stack. So a rule that c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
@@ -104,10 +105,14 @@ class Stage:
     refused: str = ""
 
 
-def _play(hip_of: Program, job: Job) -> Iterator[tuple[str, Callable[[], object]]]:
+def _life(program: Program, job: Job) -> Iterator[tuple[str, Callable[[], object]]]:
     """What a process does, in order: (name of the stage, deed)."""
-    hip = hip_of.devices[0]
+    hip = program.devices[0]
     mpi = MPI_STREAMS[job.mpi]
+
+    def copies() -> None:
+        with suppress(KfdError):  # without an SDMA queue ROCr copies by kernels
+            program.rocr.copy_queues(hip.node)
 
     def streams(count: int, priorities: tuple[int, ...]) -> Callable[[], object]:
         return lambda: [hip.stream_create(priorities[i % len(priorities)]) for i in range(count)]
@@ -116,7 +121,7 @@ def _play(hip_of: Program, job: Job) -> Iterator[tuple[str, Callable[[], object]
     if job.streams:
         priorities = (-1, 0, 1) if job.priorities else (0,)
         yield f"its {job.streams} streams", streams(job.streams, priorities)
-    yield "first copy", lambda: hip_of.rocr.copy_queues(hip.node)
+    yield "first copy", copies
     if mpi.init:
         yield "MPI_Init", streams(mpi.init, (0,))
     if mpi.collective:
@@ -125,24 +130,28 @@ def _play(hip_of: Program, job: Job) -> Iterator[tuple[str, Callable[[], object]
         yield "first cooperative launch", hip.cooperative_queue
 
 
-@cache
-def stages(machine: MachineSpec, job: Job) -> tuple[Stage, ...]:
-    """The queues of one process over its life on an otherwise empty machine; ``ranks`` does not matter here."""
-    kfd = Kfd(machine, keep_events=False)
-    program = Program(kfd, machine.nodes[:1], _PID, job.rocm, job.settings)
+def play(kfd: Kfd, job: Job, pid: int) -> tuple[Stage, ...]:
+    """One process of the job on the first node of a driver's machine; ends at the first refusal."""
+    program = Program(kfd, kfd.machine.nodes[:1], pid, job.rocm, job.settings)
     rows = [Stage("before any HIP call", 0, 0)]
-    for name, deed in _play(program, job):
+    for name, deed in _life(program, job):
         refused = ""
         try:
             deed()
         except KfdError as error:
             refused = error.why
-        queues = kfd.process(_PID).queues.values()
+        queues = kfd.process(pid).queues.values()
         compute = sum(queue.compute is not None for queue in queues)
         rows.append(Stage(name, compute, len(queues) - compute, refused))
         if refused:
             break
     return tuple(rows)
+
+
+@cache
+def stages(machine: MachineSpec, job: Job) -> tuple[Stage, ...]:
+    """The queues of one process over its life on an otherwise empty machine; ``ranks`` does not matter here."""
+    return play(Kfd(machine, keep_events=False), job, _PID)
 
 
 @dataclass(frozen=True)
