@@ -10,7 +10,6 @@ from ringscope.parts import catalogue
 from ringscope.stack.budget import Budget, Job, Mpi, binding, budgets, fits, fixes, most_ranks, stages
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.driver import has_gws
 from ringscope.stack.kfd.records import KfdError
 from ringscope.stack.machine import MachineSpec, Scheduling
 from ringscope.stack.program import Program
@@ -114,7 +113,7 @@ def test_the_driver_refuses_and_chains_exactly_what_is_over(seed: int) -> None:
         dice.randint(1, 16),
         streams=dice.randint(0, 5),
         priorities=dice.random() < 0.3,
-        cooperative=has_gws(machine.nodes[0]) and dice.random() < 0.2,
+        cooperative=machine.nodes[0].gws > 0 and dice.random() < 0.2,
         settings=HipSettings(gpu_max_hw_queues=dice.randint(1, 4)),
     )
     assert machine.nodes[0].scheduling is Scheduling.CPSCH

@@ -89,6 +89,14 @@ def test_processes_at_once() -> None:
     assert node("mi308x", hws_max_conc_proc=0).processes_at_once == 1
 
 
+@pytest.mark.parametrize(
+    ("part", "entries"), [("mi308x", 64), ("vega10", 64), ("fiji", 0), ("navi10", 0), ("navi21", 64), ("navi31", 64)]
+)
+def test_gws(part: str, entries: int) -> None:
+    assert node(part).gws == entries
+    assert node(part, sched_policy=SchedPolicy.NO_HWS).gws == 0
+
+
 def test_active_cus_by_array() -> None:
     assert node("mi308x").arrays == ((5,), (5,), (5,), (5,))
     assert node("mi300x").arrays == ((10,), (10,), (9,), (9,))

@@ -337,7 +337,6 @@ class Mec:
         slots: ``(pipe, queue)`` of MEC1 that the driver may use; ``queue_mask`` as a list.
         xccs: XCCs of the node.
         vmids: VMIDs that queues may get, lowest first.
-        hiq_place: ``(mec, pipe, queue)`` of the HIQ, from 1, 0 and 0.
         spec: the firmware's rules.
     """
 

@@ -301,6 +301,16 @@ class NodeSpec:
         return (min(2, engines), engines - min(2, engines)) if xgmi else (engines, 0)
 
     @property
+    def gws(self) -> int:
+        """GWS entries of the node; 0 without GWS: before gfx9, on gfx10.1, and where the driver schedules itself.
+
+        64 where the catalogue does not say, as on an MI308X (kfd_device.c kfd_gws_init).
+        """
+        if self.scheduling is Scheduling.NOCPSCH or not self.soc15 or (10,) <= self.gc < (10, 3):
+            return 0
+        return self.part.gws or 64
+
+    @property
     def processes_at_once(self) -> int:
         """Most processes that the firmware may map together (max_proc_per_quantum)."""
         asked = self.driver.hws_max_conc_proc

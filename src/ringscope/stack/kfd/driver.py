@@ -27,7 +27,7 @@ from ringscope.stack.kfd.scheduler.cpsch import XNACK_PER_PROCESS
 from ringscope.stack.kfd.scheduler.mes import Mes
 from ringscope.stack.kfd.scheduler.nocpsch import Nocpsch
 from ringscope.stack.kfd.scheduler.variants import BatchingCpsch, variant
-from ringscope.stack.machine import MachineSpec, NodeSpec, QueueIds, SchedPolicy, Scheduling
+from ringscope.stack.machine import MachineSpec, QueueIds, SchedPolicy, Scheduling
 
 
 def scheduler_of(node: Node) -> Scheduler:
@@ -325,7 +325,7 @@ class Kfd:
         """
         queue = self.queue(pid, queue_id)
         spec = self.node(queue.home.gpu_id).spec
-        if not has_gws(spec):
+        if not spec.gws:
             raise KfdError(errno.ENODEV, "the node has no GWS")
         if num_gws and queue.home.gws:
             raise KfdError(errno.EBUSY, "a queue of the process holds the node's GWS already")
@@ -480,11 +480,6 @@ class Kfd:
         elif queue.sdma is not None:
             mqds = (snap.Mqd(0, queue.sdma.image(), SOURCE),)
         return snap.Queue(queue.home.gpu_id, queue.type, SOURCE, mqds, queue.qid, queue.request.ring_bytes)
-
-
-def has_gws(spec: NodeSpec) -> bool:
-    """Whether the node gives out GWS: gfx9, gfx10.3 and later, when firmware schedules (kfd_device.c kfd_gws_init)."""
-    return spec.scheduling is not Scheduling.NOCPSCH and spec.soc15 and not (10,) <= spec.gc < (10, 3)
 
 
 def _attrs(queue: Queue, offset: int) -> dict[str, Value]:

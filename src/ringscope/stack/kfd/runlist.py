@@ -138,8 +138,7 @@ def map_process(spec: NodeSpec, process: ProcessDevice) -> tuple[int, ...]:
     build.set("header", pm4.header(pm4.MAP_PROCESS, MAP_PROCESS_BYTES[fmt] // 4))
     build.put("control", pasid=process.pasid, process_quantum=PROCESS_QUANTUM)
     build.set("sh_mem_bases", SH_MEM_BASES).set("sh_mem_config", sh_mem_config(spec, xnack=process.process.xnack))
-    gws = (spec.part.gws or GWS_ENTRIES) if process.gws else 0
-    build.put("resources", num_gws=gws & 0x3F if fmt is pm4.Format.VI else gws, num_queues=len(process.queues))
+    build.put("resources", num_gws=spec.gws if process.gws else 0, num_queues=len(process.queues))
     if fmt is pm4.Format.VI:
         build.put("page_table_base", page_table_base=process.page_table >> 12)
         return build.image().words
@@ -155,8 +154,6 @@ def map_process(spec: NodeSpec, process: ProcessDevice) -> tuple[int, ...]:
     return build.image().words
 
 
-GWS_ENTRIES = 64
-"""GWS entries of the parts that have GWS, where the catalogue does not say (64 on MI308X)."""
 SH_MEM_BASES = 0x00010002
 """LDS aperture at 1 << 48 and scratch at 2 << 48 (kfd_device_queue_manager_v9.c compute_sh_mem_bases_64bit)."""
 

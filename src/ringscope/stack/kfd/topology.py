@@ -5,7 +5,6 @@ What a part's row in the catalogue does not say and nothing computes, clocks and
 
 from __future__ import annotations
 
-from ringscope.stack.kfd.runlist import GWS_ENTRIES
 from ringscope.stack.machine import NodeSpec
 
 AMD = 0x1002
@@ -34,7 +33,7 @@ def properties(spec: NodeSpec) -> dict[str, int]:
         "max_waves_per_simd": part.waves_per_simd,
         "lds_size_in_kb": part.lds_bytes >> 10,
         "gds_size_in_kb": 0,
-        "num_gws": part.gws or (GWS_ENTRIES if spec.soc15 else 0),
+        "num_gws": spec.gws,
         "wave_front_size": part.wave_size,
         "array_count": arrays,
         "simd_arrays_per_engine": max(1, arrays // engines),
