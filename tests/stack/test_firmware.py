@@ -10,6 +10,7 @@ from ringscope.parts.layout import Generation
 from ringscope.stack.firmware import (
     FirmwareSpec,
     Hiq,
+    Indirect,
     LogicXcc,
     Mec,
     Mqd,
@@ -179,6 +180,27 @@ def test_mes_processes_wait_for_a_vmid() -> None:
     assert device.waiting == (second,)
     device.remove(first)
     assert [slot.mqd for slot in device.occupied] == [second]
+
+
+def test_an_indirect_buffer_leaves_its_trace_when_the_queue_is_saved() -> None:
+    device, (process,) = mec(), processes(1)
+    (cell,) = process.mqds
+    device.run_list((process,), 13)
+    before = device.mqd_image(cell, 0).words
+    cell.rptr_dwords = cell.wptr_dwords = 16
+    cell.indirect = Indirect(0x7F61C159E000, 7, 0x7F61C0FFF480, 0xACE1F9B516, 0xACE1F9F7D2)
+    assert device.mqd_image(cell, 0).words == before
+    slot = next(slot.image for slot in device.hqds() if slot.active)
+    assert (slot.get64("cp_hqd_ib_base_addr_lo", "cp_hqd_ib_base_addr_hi"), slot.get("cp_hqd_ib_rptr")) == (
+        0x7F61C159E000,
+        7,
+    )
+    device.unmap()
+    words = device.mqd_image(cell, 0).words  # dwords of the oldest queue of a real capture (facts §14)
+    expected = {1: 0x4000, 42: 1, 88: 0xE1F9B516, 89: 0x800000AC, 90: 0xE1F9F7D2, 91: 0xAC, 96: 1, 114: 3, 148: 7}
+    expected |= {157: 2, 158: 0xC0FFF480, 159: 0x7F61, 160: 0x40104000, 185: 1, 227: 1, 320: 16, 323: 16}
+    assert {dword: words[dword] for dword in expected} == expected
+    assert device.mqd_image(cell, 1).words[320] == 0
 
 
 def test_the_driver_loads_slots_itself() -> None:

@@ -150,6 +150,21 @@ class DriverImage(Protocol):
         """Fill ``image`` (2048 zero bytes) with what the driver wrote for one XCC of the node."""
 
 
+@dataclass(frozen=True, slots=True)
+class Indirect:
+    """The last indirect buffer that an AQL queue of v9.4.3 ran: what it leaves in registers and MQD [MI308X].
+
+    ``address`` and ``dwords`` are the buffer's; ``signal`` the packet's completion signal (inferred: an address of the
+    process in dwords 158 and 159); ``began`` and ``ended`` are GPU clock ticks between which the queue was connected.
+    """
+
+    address: int
+    dwords: int
+    signal: int
+    began: int
+    ended: int
+
+
 @dataclass(eq=False, slots=True)
 class Mqd:
     """A compute queue's MQD in memory: the driver's image and what the firmware wrote over it since.
@@ -164,6 +179,8 @@ class Mqd:
     saved_vmid: int | None = None  # CP_HQD_VMID; None once the driver has rewritten the words that a save touches
     saved_rptr_dwords: int | None = None  # None until the first save
     saved_wptr_dwords: int = 0
+    indirect: Indirect | None = None
+    saved_indirect: Indirect | None = None
 
     def update(self, driver: DriverImage) -> None:
         """The driver rewrites the MQD: saved pointers and status stay, everything it writes itself is its own again."""
@@ -175,6 +192,7 @@ class Mqd:
         self.saved_vmid = vmid_register
         self.saved_rptr_dwords = self.rptr_dwords
         self.saved_wptr_dwords = self.wptr_dwords
+        self.saved_indirect = self.indirect
 
 
 @dataclass(eq=False, slots=True)
@@ -542,6 +560,9 @@ class Mec:
                 _or(image, words.doorbell, words.doorbell_live)
                 if empty:
                     _or(image, words.pq_control, words.pq_empty)
+        if cell.saved_indirect is not None:
+            _mark_indirect(image, cell.saved_indirect)
+            _mark_run(image, cell.saved_indirect, cell.saved_rptr_dwords or 0, self.xccs if xcc == 0 else 0)
         return Image(mqd.compute(self.generation), bytes(image))
 
     def _registers(self, slot: Slot, xcc: int) -> bytes:
@@ -566,6 +587,8 @@ class Mec:
                 _or(image, words.doorbell, words.doorbell_live)
                 _put(image, words.rptr, slot.mqd.rptr_dwords)
                 _put(image, words.wptr, slot.mqd.wptr_dwords)
+                if slot.mqd.indirect is not None:
+                    _mark_indirect(image, slot.mqd.indirect)
             elif self.spec.unmap_clears:
                 _and(image, words.doorbell, words.doorbell_kept)
             else:
@@ -622,6 +645,25 @@ class Mec:
             if (xcc == 0 and hiq.wptr_dwords) or hiq.ib is not None:
                 _or(image, words.doorbell, words.doorbell_hit)
         return bytes(image[mqd.HQD_FIRST_DWORD * 4 : (mqd.HQD_FIRST_DWORD + mqd.HQD_DWORDS) * 4])
+
+
+def _mark_indirect(image: bytearray, ran: Indirect) -> None:
+    """The registers that an indirect buffer leaves: base, read pointer, and three whose names do not explain them."""
+    for dword, value in ((146, ran.address), (147, ran.address >> 32), (148, ran.dwords), (157, 2)):
+        _put(image, dword, value)
+    _put(image, 158, ran.signal)
+    _put(image, 159, ran.signal >> 32)
+    _or(image, 160, 1 << 20)
+
+
+def _mark_run(image: bytearray, ran: Indirect, rptr_dwords: int, pointers: int) -> None:
+    """What the save of such a queue adds outside the registers; ``pointers``: read pointers kept, one an XCC."""
+    for dword, value in ((1, 0x4000), (42, 1), (96, rptr_dwords // 16), (114, 3), (185, 1), (227, 1)):
+        _put(image, dword, value)
+    for dword, value in ((88, ran.began), (89, ran.began >> 32 | 1 << 31), (90, ran.ended), (91, ran.ended >> 32)):
+        _put(image, dword, value)
+    for at in range(pointers):
+        _put(image, 320 + at, rptr_dwords)
 
 
 def _fill_order(places: tuple[tuple[int, int], ...], order: SlotOrder) -> tuple[tuple[int, int], ...]:

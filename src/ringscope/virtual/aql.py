@@ -108,6 +108,8 @@ def _execute(cp: Processor, ring: Ring, kind: int, packet: bytes) -> None:
         # A PM4 INDIRECT_BUFFER in dwords 1 to 4 (ROCR amd_aql_queue.cpp ExecutePM4); dword 5 is the dwords left.
         words = struct.unpack_from("<4I", packet, 4)
         pm4.execute(cp, ring, list(words))
+        signal = int.from_bytes(packet[56:64], "little")
+        ring.indirect = (words[1] | words[2] << 32, words[3] & 0xFFFFF, signal, cp.began)
         if cp.record:
             cp.record.packet(ring, "pm4-ib", {"address": words[1] | words[2] << 32, "dwords": words[3] & 0xFFFFF})
     else:

@@ -17,13 +17,15 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
+from ringscope.parts.layout import Generation
 from ringscope.recording import Clock
 from ringscope.snapshot import Snapshot
+from ringscope.stack.firmware import Indirect
 from ringscope.stack.kfd.driver import Kfd
 from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, KfdError, UpdateQueue
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.text import hqds, kfd_proc, mqds, rls
-from ringscope.virtual import drm, files, ioctls, remote
+from ringscope.virtual import drm, files, ioctls, remote, signals
 from ringscope.virtual.client import DOORBELL_BYTES, Client, identity
 from ringscope.virtual.events import HW_EXCEPTION, Wait
 from ringscope.virtual.faults import ERROR_NONE, hardware_exception
@@ -332,6 +334,9 @@ class Gpu:
                 unit = AQL_PACKET // 4 if ring.type is IoctlQueueType.COMPUTE_AQL else 1
                 self.kfd.progress(ring.client.pid, ring.number, ring.index * unit, ring.submitted() * unit)
                 ring.reported = ring.index
+                mqd = self.kfd.queue(ring.client.pid, ring.number).compute
+                if mqd and ring.indirect and self.model.part.generation is Generation.V9_4_3:
+                    mqd.indirect = Indirect(*ring.indirect, signals.gpu_clock())
 
     def _remap(self) -> None:
         """The driver sent another runlist: see who sits in a slot now."""
