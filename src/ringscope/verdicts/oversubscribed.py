@@ -63,7 +63,8 @@ def answer(case: Case) -> Answer:
         Because(f"the kernel said so: {event.attrs.get('limit') or 'without naming the limit'}", (event.source,))
         for event in warned
     )
-    warning = f"the kernel warned {count(len(warned), 'time')}"
+    named = dict.fromkeys(str(event.attrs["limit"]) for event in warned if event.attrs.get("limit"))
+    warning = f"the kernel warned {count(len(warned), 'time')}" + (f": {', '.join(named)}" if named else "")
     if state is None or "mqds" not in state.snapshot.sources:
         if warned:
             sure = certain("the driver prints this line when it chains a runlist")

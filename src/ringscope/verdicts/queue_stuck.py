@@ -7,6 +7,7 @@ dispatch has ended; so two snapshots make it likely at most. The kernel's log of
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 from ringscope.join import Case
@@ -43,7 +44,9 @@ def answer(case: Case) -> Answer:
             for event in hangs
         )
         sure = certain("the driver itself gave it up")
-        return ASKS.yes(f"the driver logged {count(len(hangs), 'hang')}", because, sure, todo=_TODO, finding=True)
+        kinds = Counter(event.kind.value for event in hangs)
+        text = "the driver logged " + " and ".join(count(number, kind) for kind, number in kinds.items())
+        return ASKS.yes(text, because, sure, todo=_TODO, finding=True)
     state = case.main
     if state is None or "mqds" not in state.snapshot.sources:
         return ASKS.undecided("no queue was captured", (sources.MQDS, sources.HQDS))
