@@ -407,7 +407,8 @@ def _answers(answers: Sequence[Answer], terminal: Terminal, verbose: bool) -> li
         for name, what in _details(answer, verbose):
             lines += [terminal.dim(line) for line in wrapped(f"      {name} ", what, terminal.width)]
     if len(bare) > 1:
-        lines += wrapped(f"  {terminal.unsure('undecided')}  ", " · ".join(a.question for a in bare), terminal.width, 13)
+        asked = " · ".join(answer.question for answer in bare)
+        lines += wrapped(f"  {terminal.unsure('undecided')}  ", asked, terminal.width, 13)
     if not verbose:
         rest = len(answers) - len(told)
         more = f"; {count(rest, 'question')} that nothing here bears on" if rest else ""
