@@ -386,6 +386,11 @@ class Mec:
     # What is mapped
 
     @property
+    def fill_order(self) -> tuple[tuple[int, int], ...]:
+        """``(pipe, queue)`` of every slot in the order in which queues take them."""
+        return tuple((slot.pipe, slot.queue) for slot in self._fill)
+
+    @property
     def occupied(self) -> tuple[Slot, ...]:
         """Slots with a queue in them, in the order they were filled."""
         return tuple(self._seat.values())
