@@ -141,7 +141,7 @@ def _since(case: Case, state: State, device: Device, runlist: ReadRunlist | None
     owners: dict[int, int] = {}
     for queue in state.on(device):
         counts[queue.pid] = counts.get(queue.pid, 0) + (queue.active and queue.queue.type is QueueType.COMPUTE)
-        for mqd in queue.queue.mqds:
+        for mqd in queue.queue.mqds if queue.queue.type is QueueType.COMPUTE else ():
             owners[mqd_address_of(mqd.image)] = queue.pid
     if runlist:
         listed = [owners.get(queue.mqd_address) for process in runlist.processes for queue in process.queues]
