@@ -24,6 +24,8 @@ VERBS: dict[str, str] = {
     "explain": "read a capture of a real machine and say what its queues do",
     "doctor": "say what can be captured here as this user, what is missing, and the remedy for each",
     "diff": "say what changed between two captures or simulations: queues, slots, priorities, answers",
+    "simulate": "run a scenario in simulated time: who got what, and where the time went",
+    "warmup": "compile the simulation engine now, so that the first simulation starts at once",
     "rehearse": "play processes and streams on a modelled machine and explain what it would show",
     "exec": "run a ROCm program on a virtual GPU",
     "claims": "check what two research notes claim about queues, each claim computed when asked",

@@ -1417,24 +1417,21 @@ def settle(s: State) -> None:
         g.engines_dirty = 0
         for e in range(g.engines):
             start_copy(s, e)
+    # Counting by range keeps the index a plain int64 for Numba, which would compile a second version for a literal 0.
     dirty = g.pipes_dirty + 0
-    g.pipes_dirty = 0
-    i = 0
-    while dirty != 0:
-        if dirty & 1:
-            mode = s.pipe[i].mode
-            if mode == IDLE or (mode == PLACING and g.now >= s.pipe[i].quantum_at):
-                advance(s, i)
-        dirty >>= 1
-        i += 1
+    if dirty != 0:
+        g.pipes_dirty = 0
+        for i in range(g.xccs * g.pipes):
+            if (dirty >> i) & 1:
+                mode = s.pipe[i].mode
+                if mode == IDLE or (mode == PLACING and g.now >= s.pipe[i].quantum_at):
+                    advance(s, i)
     dirty = g.xccs_dirty + 0
-    g.xccs_dirty = 0
-    i = 0
-    while dirty != 0:
-        if dirty & 1:
-            place_workgroups(s, i)
-        dirty >>= 1
-        i += 1
+    if dirty != 0:
+        g.xccs_dirty = 0
+        for xcc in range(g.xccs):
+            if (dirty >> xcc) & 1:
+                place_workgroups(s, xcc)
 
 
 @jit

@@ -8,7 +8,8 @@ unset, in the user's cache folder. A folder that cannot be written costs the cac
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -16,6 +17,7 @@ from ringscope.errors import InputError
 
 try:
     import numba as _numba
+    from numba.core import event
     from numba.core.cpu import CPUTargetOptions
 except ImportError as error:
     raise InputError("simulating needs Numba and NumPy", todo="pip install 'ringscope[sim]'") from error
@@ -73,3 +75,23 @@ def _compile(function: Function, **more: bool) -> Function:
 
         return cast("Function", cast("Any", cuda).jit(device=True)(function))
     return cast("Function", numba.njit(**_options(), **more)(function))
+
+
+class _Once(event.Listener):
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell: Callable[[], None] | None = tell
+
+    def on_start(self, event: object) -> None:
+        if self._tell is not None:
+            self._tell()
+            self._tell = None
+
+    def on_end(self, event: object) -> None:
+        pass
+
+
+@contextmanager
+def compiling(tell: Callable[[], None]) -> Iterator[None]:
+    """Within it, the first function that has to be compiled (and does not come from the cache) calls ``tell``."""
+    with event.install_listener("numba:compile", _Once(tell)):
+        yield

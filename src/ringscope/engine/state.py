@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ringscope.engine.spec import Arrival, Op, Packet, Room, Spec
+from ringscope.engine.policies import Placement
+from ringscope.engine.spec import Arrival, Machine, Op, Packet, Room, Spec, SpecError
 
 GUARDS = 1 << 55 | 1 << 39 | 1 << 15 | 1 << 7
 WAVES_SHIFT = 8
@@ -131,16 +132,31 @@ class _Times:
         return self.places[quantiles], len(quantiles)
 
 
-def rounds(spec: Spec, packet: Packet) -> int:
-    """How many times over the queue's CUs this packet fills them: ceil(workgroups / room), on the fullest XCC."""
-    machine = spec.machine
-    mask = spec.queues[packet.queue].cu_mask
-    share = -(-packet.workgroups // machine.xccs)
+def ceil_div(a: int, b: int) -> int:
+    """``a / b``, rounded up."""
+    return -(-a // b)
+
+
+def rounds(machine: Machine, packet: Packet, cu_mask: tuple[int, ...], placement: Placement) -> int:
+    """How many times over a packet alone fills the CUs that its queue may use, on the XCC where that takes longest."""
     each = machine.cu.holds(packet.need)
-    cus = sum(machine.cus)
-    if mask:
-        cus = sum((mask[se] & ((1 << n) - 1)).bit_count() for se, n in enumerate(machine.cus))
-    return -(-share // (each * cus))
+    if each == 0:
+        raise SpecError("a workgroup does not fit an empty CU")
+    ses = len(machine.cus)
+    longest = 0
+    for xcc in range(machine.xccs):
+        masks = cu_mask[xcc * ses : (xcc + 1) * ses] or (-1,) * ses
+        cus = [n for n in ((m & ((1 << c) - 1)).bit_count() for m, c in zip(masks, machine.cus, strict=True)) if n]
+        share = max(0, packet.workgroups - xcc + machine.xccs - 1) // machine.xccs
+        if placement is Placement.SE_STRICT:  # shader engines get equal shares, so the poorest one decides
+            longest = max(longest, ceil_div(ceil_div(share, len(cus)), each * min(cus)))
+        else:
+            longest = max(longest, ceil_div(share, each * sum(cus)))
+    return longest
+
+
+def _rounds(spec: Spec, packet: Packet) -> int:
+    return rounds(spec.machine, packet, spec.queues[packet.queue].cu_mask, spec.policies.placement)
 
 
 def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
@@ -167,12 +183,12 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
     state = State(
         g=zeros(1, GLOBAL),
         packet=zeros(len(packets), PACKET),
-        waits=np.full((max(len(packets), 1), 5), -1, np.int32),
+        waits=np.full((max(len(packets), 1), 5), -1, np.int64),
         queue=zeros(len(spec.queues), QUEUE),
         share=zeros(len(spec.queues) * xccs, SHARE),
         pipe=zeros(xccs * machine.pipes, PIPE),
-        pipe_slot=np.full((machine.pipes, pipe_slots), -1, np.int32),
-        slot=np.full(len(machine.slots), -1, np.int32),
+        pipe_slot=np.full((machine.pipes, pipe_slots), -1, np.int64),
+        slot=np.full(len(machine.slots), -1, np.int64),
         xcc=zeros(xccs, XCC),
         se=zeros(xccs * ses, SHADER_ENGINE),
         cu=np.zeros(xccs * ses * stride, np.int64),
@@ -307,7 +323,7 @@ def _fill_threads(state: State, spec: Spec, times: _Times) -> None:
             row["waits"] = len(packet.after)
             row["host_ns"] = packet.host_ns
             row["bandwidth"] = packet.bandwidth_ppm
-            row["rounds"] = rounds(spec, packet) if packet.op is Op.DISPATCH else 1
+            row["rounds"] = _rounds(spec, packet) if packet.op is Op.DISPATCH else 1
             row["next"] = -1
             state.waits[at + step, : len(packet.after)] = [at + other for other in packet.after]
         at += len(thread.packets)

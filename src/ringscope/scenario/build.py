@@ -1,0 +1,382 @@
+"""From a scenario to a run: its processes are played on the stack, and the engine is given what came of it.
+
+Which HSA queue a stream gets, the KFD queue behind it, its priority, CU mask and slot, the order of the runlist and who
+schedules at all are the stack's answers; here they are only put into the engine's arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import count
+
+from ringscope.engine import spec as engine
+from ringscope.engine.costs import QUEUE_CREATE_NS, costs_for
+from ringscope.engine.policies import Placement, Scheduler
+from ringscope.engine.state import State, rounds
+from ringscope.errors import InputError
+from ringscope.scenario.schema import Copy, Does, Kernel, KernelTime, ProcessKind, Scenario, Step
+from ringscope.snapshot import Snapshot
+from ringscope.stack.hip import HipSettings
+from ringscope.stack.journal import TICK_NS
+from ringscope.stack.kfd import Kfd
+from ringscope.stack.kfd.mqd import PIPE_PRIORITY
+from ringscope.stack.kfd.process import Queue as KfdQueue
+from ringscope.stack.kfd.scheduler.cpsch import Cpsch
+from ringscope.stack.machine import MachineSpec, NodeSpec, SchedPolicy, Scheduling
+from ringscope.stack.program import Program
+from ringscope.stack.rehearse import FIRST_PID
+from ringscope.stack.rocm import RocmVersion
+
+QUEUE_DESTROY_NS = 2_300_000
+"""Between two deletions of HSA queues: 2.2 to 2.4 ms on an MI308X (ROCm 7.0.2 log)."""
+MAX_ROWS = 1_000_000
+"""Steps of all host threads together: 240 bytes each."""
+_SCHEDULERS = {
+    Scheduling.CPSCH: Scheduler.CPSCH,
+    Scheduling.NOCPSCH: Scheduler.NOCPSCH,
+    Scheduling.MES: Scheduler.MES,
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One process of the scenario: its kind, its pid, and the host threads (one a stream) by number in the spec."""
+
+    kind: ProcessKind
+    pid: int
+    threads: range
+
+
+@dataclass(frozen=True)
+class Built:
+    """A scenario ready to run.
+
+    ``queues`` are the driver's queues in the order of the spec's; ``slots`` is ``(pipe, queue)`` of every slot in the
+    order of :attr:`ringscope.engine.spec.Machine.slots`; ``limits`` says why the device is over-subscribed once every
+    process is there (empty: it is not).
+    """
+
+    scenario: Scenario
+    node: NodeSpec
+    kfd: Kfd
+    members: tuple[Member, ...]
+    queues: tuple[KfdQueue, ...]
+    slots: tuple[tuple[int, int], ...]
+    limits: tuple[str, ...]
+    spec: engine.Spec
+
+    def snapshot(self, state: State, label: str) -> Snapshot:
+        """What the driver's files would show with the engine in ``state``: who sits where, and how far rings are."""
+        mec = self.kfd.node(self.node.gpu_id).mec
+        mec.unmap()
+        seats = {int(q): self.slots[slot] for slot, q in enumerate(state.slot) if q >= 0}
+        vmids: dict[int, int] = {}
+        for index, queue in enumerate(self.queues):
+            if queue.compute is None:
+                continue
+            row = state.queue[index]
+            read = int(row["done_packets"])
+            waiting = sum(1 for p in state.packet if int(p["queue"]) == index and int(p["state"]) == 1)
+            self.kfd.progress(queue.home.process.pid, queue.qid, read * 16, (read + waiting) * 16)
+            if index in seats:
+                pid = queue.home.process.pid
+                vmids.setdefault(pid, self.node.vmids[len(vmids)])
+                mec.load(queue.compute, *seats[index], vmids[pid])
+        return self.kfd.snapshot(label)
+
+
+def machine_of(scenario: Scenario) -> MachineSpec:
+    """The stack's machine for the scenario's device; InputError when the part cannot be scheduled as asked."""
+    device = scenario.device
+    wanted = device.scheduler
+    policy = SchedPolicy.NO_HWS if wanted == "nocpsch" else SchedPolicy.HWS
+    machine = MachineSpec.of(
+        device.gpu,
+        partition=device.partition,
+        num_kcq=device.num_kcq,
+        hws_max_conc_proc=device.hws_max_conc_proc,
+        queue_ids=device.queue_ids,
+        sched_policy=policy,
+    )
+    real = machine.nodes[0].scheduling.value
+    if wanted is not None and wanted != real:
+        raise InputError(
+            f"{device.gpu} is scheduled by {real}, not {wanted}", "device.scheduler", f"leave it out or give {real}"
+        )
+    return machine
+
+
+def engine_machine(node: NodeSpec, slots: tuple[tuple[int, int], ...]) -> engine.Machine:
+    """What of a KFD node the engine has to know."""
+    part = node.part
+    return engine.Machine(
+        xccs=node.xccs,
+        cus=tuple(map(sum, node.arrays)),
+        cu=engine.Room(
+            waves=part.simd_per_cu * part.waves_per_simd,
+            vgprs=part.simd_per_cu * engine.VGPR_UNITS_PER_SIMD,
+            lds=part.lds_bytes,
+            workgroups=part.simd_per_cu * part.waves_per_simd,
+        ),
+        pipes=part.mec_pipes,
+        slots=tuple(pipe for pipe, _ in slots),
+        processes=node.processes_at_once,
+        sdma_engines=sum(node.sdma_engines),
+        scheduler=_SCHEDULERS[node.scheduling],
+    )
+
+
+def build(scenario: Scenario) -> Built:
+    """Play the processes on the stack and put the outcome into an engine spec.
+
+    Raises:
+        InputError: the scenario asks for what the part or the engine cannot do.
+        KfdError: the driver refuses a queue.
+    """
+    machine = machine_of(scenario)
+    node = machine.nodes[0]
+    kfd = Kfd(machine, now=count(0, TICK_NS).__next__)
+    rocm = RocmVersion.parse(scenario.device.rocm)
+    slots = kfd.node(node.gpu_id).mec.fill_order
+    try:
+        assembly = _Assembly(scenario, node, kfd, rocm, engine_machine(node, slots))
+        for kind in scenario.processes:
+            for _ in range(kind.count):
+                assembly.add(kind)
+        return assembly.finish(slots)
+    except engine.SpecError as error:
+        raise InputError(str(error), scenario.name) from error
+
+
+class _Assembly:
+    """Collects queues, host threads and changes, process by process."""
+
+    def __init__(
+        self, scenario: Scenario, node: NodeSpec, kfd: Kfd, rocm: RocmVersion, machine: engine.Machine
+    ) -> None:
+        self.scenario, self.node, self.kfd, self.rocm, self.machine = scenario, node, kfd, rocm, machine
+        self.costs = costs_for(f"gfx{node.part.gfx}", **scenario.costs)
+        self.queues: list[KfdQueue] = []
+        self.number: dict[KfdQueue, int] = {}
+        self.threads: list[engine.HostThread] = []
+        self.sources: list[engine.Source] = []
+        self.controls: list[engine.Control] = []
+        self.late: set[KfdQueue] = set()
+        self.members: list[Member] = []
+        self.rows = 0
+
+    def add(self, kind: ProcessKind) -> None:
+        """One more process: its streams, its copy queues where it copies, its host threads."""
+        pid = FIRST_PID + len(self.members)
+        program = Program(self.kfd, (self.node,), pid, self.rocm, HipSettings(gpu_max_hw_queues=kind.hw_queues))
+        device = program.devices[0]
+        if kind.cu_mask:
+            streams = [device.stream_create_with_cu_mask(kind.cu_mask) for _ in kind.streams]
+        else:
+            streams = [device.stream_create(priority) for priority in kind.streams]
+        copies = any(step.does is Does.COPY for step in _flat(kind))
+        sdma = [queue.queue_id for queue in program.rocr.copy_queues(self.node)] if copies else []
+        process = self.kfd.process(pid)
+        mine = list(process.queues.values())
+        for queue in mine:
+            self.number[queue] = len(self.queues)
+            self.queues.append(queue)
+        ready = self._life(kind, mine)
+        rings = [self.number[process.queues[stream.queue.hsa.kmt.queue_id]] for stream in streams]
+        engines = [self.number[process.queues[qid]] for qid in sdma]
+        first = len(self.threads)
+        shared = self._source(kind, ready) if kind.arrival != "closed" else None
+        for stream in range(len(streams)):
+            source = self._source(kind, ready) if shared is None else shared
+            packets = self._packets(kind, rings, engines, stream)
+            self.rows += len(packets)
+            if self.rows > MAX_ROWS:
+                raise InputError(f"the requests have more than {MAX_ROWS} steps", self.scenario.name)
+            self.threads.append(engine.HostThread(source, packets))
+        self.members.append(Member(kind, pid, range(first, len(self.threads))))
+
+    def _life(self, kind: ProcessKind, mine: list[KfdQueue]) -> int:
+        """Changes that bring the process's queues and take them away; when the process is ready."""
+        at = kind.start_ns
+        if at:
+            self.late.update(mine)
+            for queue in mine:
+                at += QUEUE_CREATE_NS
+                number, priority = self.number[queue], queue.request.priority
+                self.controls.append(engine.Control(at, engine.Change.CREATE, number))
+                if queue.is_compute and priority != 7:
+                    # A queue is created NORMAL; its priority is a second ioctl, and a second remap of the device.
+                    pipe = PIPE_PRIORITY[priority]
+                    self.controls.append(engine.Control(at, engine.Change.UPDATE, number, pipe, priority))
+        if kind.stop_ns is not None:
+            for position, queue in enumerate(mine):
+                stop = kind.stop_ns + position * QUEUE_DESTROY_NS
+                self.controls.append(engine.Control(stop, engine.Change.DESTROY, self.number[queue]))
+        return at
+
+    def _source(self, kind: ProcessKind, ready: int) -> int:
+        arrival = {
+            "closed": engine.Arrival.CLOSED,
+            "poisson": engine.Arrival.OPEN,
+            "trace": engine.Arrival.TRACE,
+        }[kind.arrival]
+        times = engine.constant(kind.interval_ns)
+        if arrival is engine.Arrival.OPEN:
+            times = engine.exponential(kind.interval_ns)
+        # Requests of a shared source are limited together, those of a closed loop stream by stream.
+        limit = kind.limit if kind.limit is None or kind.arrival == "closed" else kind.limit * len(kind.streams)
+        self.sources.append(engine.Source(arrival, times, kind.trace_ns, ready, limit))
+        return len(self.sources) - 1
+
+    def _packets(
+        self, kind: ProcessKind, rings: list[int], engines: list[int], stream: int
+    ) -> tuple[engine.Packet, ...]:
+        packets: list[engine.Packet] = []
+
+        def send(step: Step, ring: int) -> int | None:
+            """Append the step's packets; the index of the last one that the device completes."""
+            last = None
+            for _ in range(step.times):
+                packet = self._packet(step, kind, ring, engines)
+                if packet.op in (engine.Op.DISPATCH, engine.Op.COPY):
+                    last = len(packets)
+                packets.append(packet)
+                if len(packets) > MAX_ROWS:
+                    raise InputError(f"a request has more than {MAX_ROWS} steps", self.scenario.name)
+            return last
+
+        def wait(ring: int, steps: list[int]) -> None:
+            """What hipStreamWaitEvent sends: barrier packets of up to five signals."""
+            for at in range(0, len(steps), 5):
+                after = tuple(steps[at : at + 5])
+                packets.append(engine.Packet(engine.Op.BARRIER_AND, ring, after=after, host_ns=kind.submit_ns))
+
+        last: int | None = None
+        for item in kind.request:
+            if isinstance(item, Step):
+                sent = send(item, rings[stream])
+                last = last if sent is None else sent
+                if item.does is Does.COPY and sent is not None:
+                    wait(rings[stream], [sent])
+                continue
+            ends = []
+            for number, branch in enumerate(item):
+                ring = rings[(stream + number) % len(rings)]
+                if last is not None and number:
+                    wait(ring, [last])
+                sent_here = [sent for step in branch for sent in [send(step, ring)] if sent is not None]
+                ends += sent_here[-1:]
+            wait(rings[stream], ends)
+            last = len(packets) - 1
+        return tuple(packets)
+
+    def _packet(self, step: Step, kind: ProcessKind, ring: int, engines: list[int]) -> engine.Packet:
+        if step.does is Does.SYNC:
+            return engine.Packet(engine.Op.SYNC)
+        if step.does is Does.HOST:
+            return engine.Packet(engine.Op.HOST, host_ns=step.host_ns)
+        if step.does is Does.COPY:
+            copy = self.scenario.copies[step.name]
+            return _copy_packet(copy, engines[copy.engine % len(engines)], kind)
+        try:
+            return self._dispatch(self.scenario.kernels[step.name], kind, ring)
+        except engine.SpecError as error:
+            raise InputError(f"kernel {step.name!r}: {error}", self.scenario.name) from error
+
+    def _dispatch(self, kernel: Kernel, kind: ProcessKind, ring: int) -> engine.Packet:
+        part = self.node.part
+        per_simd = part.vgpr_bytes_per_cu // (part.simd_per_cu * part.wave_size * 4)
+        vgprs = engine.vgpr_units(
+            kernel.waves, kernel.vgprs, per_simd, 8 if per_simd >= 512 else 4, part.waves_per_simd
+        )
+        packet = engine.Packet(
+            engine.Op.DISPATCH,
+            ring,
+            workgroups=kernel.workgroups,
+            jitter_permille=round(kernel.jitter * 1000),
+            need=engine.Room(kernel.waves, vgprs, kernel.lds),
+            barrier=kind.barrier,
+            host_ns=kind.submit_ns,
+        )
+        placement = self.scenario.policies.placement
+        times, share = _workgroup_times(kernel.time, self.machine, packet, placement), 0
+        if kernel.bandwidth:
+            running = min(kernel.workgroups, self.machine.compute_units * self.machine.cu.holds(packet.need))
+            share = max(1, round(kernel.bandwidth * 1e6 / running))
+        return replace(packet, time=times, bandwidth_ppm=share)
+
+    def finish(self, slots: tuple[tuple[int, int], ...]) -> Built:
+        """The spec, now that every process is there."""
+        scheduler = self.kfd.scheduler(self.node.gpu_id)
+        order: list[KfdQueue] = []
+        limits: tuple[str, ...] = ()
+        if isinstance(scheduler, Cpsch):
+            runlist = scheduler.runlist
+            order = [queue for home in runlist.processes for queue in home.newest_first()] if runlist else []
+            limits = tuple(limit.value for limit in scheduler.limits)
+        elif self.kfd.node(self.node.gpu_id).mec.waiting:
+            limits = ("more queues than slots or VMIDs, which MES swaps",)
+        ranks = {queue: rank for rank, queue in enumerate(order)}
+        homes = {pid: index for index, pid in enumerate(member.pid for member in self.members)}
+        spec = engine.Spec(
+            machine=self.machine,
+            queues=tuple(
+                engine.Queue(
+                    process=homes[queue.home.process.pid],
+                    rank=ranks.get(queue, len(ranks) + number),
+                    pipe_priority=PIPE_PRIORITY[queue.request.priority],
+                    queue_priority=queue.request.priority,
+                    slot=slots.index(queue.slot) if queue.slot is not None else None,
+                    cu_mask=_cu_mask(queue, self.node.arrays),
+                    sdma_engine=queue.sdma.engine if queue.sdma is not None else None,
+                    active=queue not in self.late,
+                )
+                for number, queue in enumerate(self.queues)
+            ),
+            threads=tuple(self.threads),
+            sources=tuple(self.sources),
+            controls=tuple(sorted(self.controls, key=lambda control: control.at_ns)),
+            costs=self.costs,
+            policies=self.scenario.policies,
+            seed=self.scenario.seed,
+        )
+        return Built(self.scenario, self.node, self.kfd, tuple(self.members), tuple(self.queues), slots, limits, spec)
+
+
+def _flat(kind: ProcessKind) -> list[Step]:
+    steps: list[Step] = []
+    for item in kind.request:
+        steps += [item] if isinstance(item, Step) else [step for branch in item for step in branch]
+    return steps
+
+
+def _copy_packet(copy: Copy, queue: int, kind: ProcessKind) -> engine.Packet:
+    return engine.Packet(
+        engine.Op.COPY, queue, time=engine.Times(copy.time.quantiles), barrier=kind.barrier, host_ns=kind.submit_ns
+    )
+
+
+def _workgroup_times(
+    time: KernelTime, machine: engine.Machine, packet: engine.Packet, placement: Placement
+) -> engine.Times:
+    """Times of one workgroup such that the kernel alone takes what was asked for.
+
+    Its workgroups run in rounds; with jitter the mean one lasts half the jitter longer, so that much is taken off.
+    """
+    if time.per_workgroup:
+        return engine.Times(time.quantiles)
+    turns = rounds(machine, packet, (), placement) * (2000 + packet.jitter_permille)
+    return engine.Times(tuple(max(1, 2000 * whole // turns) for whole in time.quantiles))
+
+
+def _cu_mask(queue: KfdQueue, arrays: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """The mask that the driver wrote (16 bits a shader array) as bits over the CUs of each shader engine."""
+    masks = []
+    for xcc in queue.cu_masks:
+        for word, engine_arrays in zip(xcc, arrays, strict=False):
+            bits, at = 0, 0
+            for sh, cus in enumerate(engine_arrays):
+                bits |= (word >> 16 * sh & ((1 << cus) - 1)) << at
+                at += cus
+            masks.append(bits)
+    return tuple(masks)

@@ -1,0 +1,503 @@
+"""What a scenario is, and reading one from TOML.
+
+A scenario has a device, kernels (and copies), processes that send them, and how long to run. Every dataclass here is
+frozen and checked when built; whatever is wrong in a file is said with its key and line.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from ringscope.engine.policies import POLICIES, Policies
+from ringscope.engine.spec import exponential
+from ringscope.errors import InputError
+from ringscope.scenario.units import nanoseconds, picoseconds, size
+from ringscope.stack.hip import StreamPriority
+from ringscope.stack.machine import QueueIds
+
+T = TypeVar("T")
+MAX_STEPS = 20_000
+MAX_THREADS = 20_000
+COSTS = {
+    "packet": "packet_ns",
+    "barrier": "barrier_ns",
+    "launch": "launch_ps",
+    "queue_quantum": "queue_quantum_ns",
+    "process_quantum": "process_quantum_ns",
+    "gang_quantum": "gang_quantum_ns",
+    "save": "save_ns",
+    "save_wave": "save_wave_ps",
+    "map": "map_ns",
+    "restore_wave": "restore_wave_ps",
+    "wake": "wake_ns",
+}
+"""Keys of ``[costs]`` and the engine's names for them."""
+
+
+@dataclass(frozen=True)
+class DeviceChoice:
+    """The device and its driver: ``[device]``. ``scheduler`` None is the part's own."""
+
+    gpu: str = "mi308x"
+    partition: str = "spx"
+    rocm: str = "7.0"
+    scheduler: str | None = None
+    num_kcq: int = 8
+    hws_max_conc_proc: int = -1
+    queue_ids: QueueIds = QueueIds.FIRST_FREE
+
+
+@dataclass(frozen=True)
+class KernelTime:
+    """How long something takes: equally likely nanoseconds, of the whole kernel or of one workgroup."""
+
+    quantiles: tuple[int, ...]
+    per_workgroup: bool = False
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel: ``[[kernel]]``.
+
+    Attributes:
+        time: of the kernel alone on the idle device, from first to last workgroup, or of a single workgroup.
+        waves, vgprs, lds: what one workgroup needs; ``vgprs`` a wave, ``lds`` in bytes.
+        jitter: a single workgroup takes up to this share longer.
+        bandwidth: share of the device's memory bandwidth that the kernel takes when it runs alone; 0 keeps the
+            interference term off.
+    """
+
+    name: str
+    workgroups: int
+    time: KernelTime
+    waves: int = 4
+    vgprs: int = 0
+    lds: int = 0
+    jitter: float = 0.0
+    bandwidth: float = 0.0
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One SDMA copy: ``[[copy]]``. ``engine`` counts the process's SDMA queues: 0 to the device, 1 from it."""
+
+    name: str
+    time: KernelTime
+    engine: int = 0
+
+
+class Does(IntEnum):
+    """What one step of a request is."""
+
+    KERNEL = 0
+    COPY = 1
+    SYNC = 2
+    HOST = 3
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step, as often as ``times``: a kernel or copy by name, a wait, or host time."""
+
+    does: Does
+    name: str = ""
+    times: int = 1
+    host_ns: int = 0
+
+
+Request = tuple["Step | tuple[tuple[Step, ...], ...]", ...]
+"""Steps one after another; a tuple of branches runs them side by side on the process's streams."""
+
+
+@dataclass(frozen=True)
+class ProcessKind:
+    """Processes that are alike: ``[[process]]``. Each stream has a host thread of its own that makes requests.
+
+    Attributes:
+        streams: HIP priority of every stream.
+        cu_mask: CUs of every stream (hipExtStreamCreateWithCUMask), 0 for all.
+        arrival: ``closed``, ``poisson`` or ``trace``.
+        interval_ns: think time (closed) or mean time between requests of the whole process (poisson).
+        trace_ns: arrival times (trace).
+        submit_ns: host time of every packet sent.
+        barrier: whether dispatches carry the barrier bit, as HIP's do.
+        start_ns, stop_ns: when the process creates and destroys its queues; 0 and None: before and after the run.
+        limit: requests of each stream, None for no end.
+    """
+
+    name: str
+    request: Request
+    count: int = 1
+    streams: tuple[int, ...] = (0,)
+    hw_queues: int = 4
+    cu_mask: int = 0
+    arrival: str = "closed"
+    interval_ns: int = 0
+    trace_ns: tuple[int, ...] = ()
+    submit_ns: int = 0
+    barrier: bool = True
+    start_ns: int = 0
+    stop_ns: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One experiment, whole. ``costs`` replaces single costs of the part's table (engine names)."""
+
+    name: str
+    device: DeviceChoice
+    kernels: Mapping[str, Kernel]
+    copies: Mapping[str, Copy]
+    processes: tuple[ProcessKind, ...]
+    horizon_ns: int
+    warmup_ns: int = 0
+    seed: int = 0
+    replications: int = 1
+    policies: Policies = field(default_factory=Policies)
+    costs: Mapping[str, int] = field(default_factory=dict)
+
+
+KernelTimes = Callable[[Path, str], "list[int]"]
+"""Gives the durations of a kernel in a trace: the file, the kernel's name; nanoseconds."""
+
+
+def no_traces(path: Path, kernel: str) -> list[int]:
+    """For scenarios whose kernels bring their times along."""
+    raise InputError(f"the times of {kernel!r} lie in a trace that nobody reads here", str(path))
+
+
+class _Lines:
+    """Where each key of a TOML text stands: by path, numbers counting the tables of an array."""
+
+    def __init__(self, text: str) -> None:
+        self.at: dict[tuple[str | int, ...], int] = {}
+        path: tuple[str | int, ...] = ()
+        seen: dict[str, int] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            if found := re.match(r"\s*\[\[\s*([\w.-]+)\s*\]\]", line):
+                seen[found[1]] = seen.get(found[1], -1) + 1
+                path = (found[1], seen[found[1]])
+                self.at[path] = number
+            elif found := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
+                path = (found[1],)
+                self.at[path] = number
+            elif found := re.match(r"\s*([\w-]+)\s*=", line):
+                self.at.setdefault((*path, found[1]), number)
+
+    def of(self, path: tuple[str | int, ...]) -> int:
+        while path and path not in self.at:
+            path = path[:-1]
+        return self.at.get(path, 0)
+
+
+class _Table:
+    """One table of the file: hands its keys out once, checked, and complains about those that are left."""
+
+    def __init__(self, file: str, lines: _Lines, path: tuple[str | int, ...], values: object) -> None:
+        self.file, self.lines, self.path = file, lines, path
+        if not isinstance(values, dict):
+            raise self.wrong("must be a table")
+        self.values = dict(values)
+
+    def wrong(self, what: str, key: str = "", todo: str = "") -> InputError:
+        path = (*self.path, key) if key else self.path
+        line = self.lines.of(path)
+        name = ".".join(f"[{part}]" if isinstance(part, int) else part for part in path).replace(".[", "[")
+        return InputError(f"{name}: {what}" if name else what, f"{self.file}:{line}" if line else self.file, todo)
+
+    def take(self, key: str, default: T, convert: Callable[[Any], T]) -> T:
+        if key not in self.values:
+            return default
+        try:
+            return convert(self.values.pop(key))
+        except InputError as error:
+            raise self.wrong(error.what, key, error.todo) from None
+        except ValueError as error:
+            raise self.wrong(str(error), key) from None
+
+    def need(self, key: str, convert: Callable[[Any], T]) -> T:
+        if key not in self.values:
+            raise self.wrong(f"{key!r} is missing")
+        return self.take(key, cast("T", None), convert)
+
+    def tables(self, key: str) -> Iterator[_Table]:
+        rows = self.values.pop(key, [])
+        if not isinstance(rows, list):
+            raise self.wrong("must be an array of tables", key, f"write [[{key}]]")
+        for number, row in enumerate(rows):
+            yield _Table(self.file, self.lines, (*self.path, key, number), row)
+
+    def table(self, key: str) -> _Table:
+        return _Table(self.file, self.lines, (*self.path, key), self.values.pop(key, {}))
+
+    def done(self, known: str) -> None:
+        if self.values:
+            key = next(iter(self.values))
+            raise self.wrong("unknown key", key, f"known: {known}")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value or len(value) > 200:
+        raise ValueError(f"{value!r} must be a text")
+    return value
+
+
+def _whole(low: int, high: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"{value!r} must be a whole number from {low} to {high}")
+        return value
+
+    return convert
+
+
+def _share(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ValueError(f"{value!r} must be a number from 0 to 1")
+    return float(value)
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} must be true or false")
+    return value
+
+
+def _one_of(*names: str) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        if value not in names:
+            raise InputError(f"{value!r} is not known", todo=f"one of {', '.join(names)}")
+        return str(value)
+
+    return convert
+
+
+def _positive(value: Any) -> int:
+    time = nanoseconds(value)
+    if time < 1:
+        raise ValueError("must be above zero")
+    return time
+
+
+def _time(folder: Path, times: KernelTimes) -> Callable[[Any], tuple[int, ...]]:
+    """A constant, an exponential distribution, or the durations found in a trace."""
+
+    def convert(value: Any) -> tuple[int, ...]:
+        if not isinstance(value, dict):
+            return (_positive(value),)
+        if set(value) == {"mean"}:
+            return exponential(_positive(value["mean"])).quantiles
+        if set(value) == {"trace", "kernel"}:
+            found = sorted(time for time in times(folder / _text(value["trace"]), _text(value["kernel"])) if time > 0)
+            if not found:
+                raise InputError(f"no dispatch of {value['kernel']!r} in {value['trace']}")
+            return tuple(found)
+        raise InputError(
+            "is no time", todo='write "85 us", { mean = "85 us" } or { trace = "run.csv", kernel = "name" }'
+        )
+
+    return convert
+
+
+def _kernel(table: _Table, folder: Path, times: KernelTimes) -> Kernel:
+    nothing: tuple[int, ...] = ()
+    whole = table.take("duration", nothing, _time(folder, times))
+    single = table.take("workgroup_duration", nothing, _time(folder, times))
+    if bool(whole) == bool(single):
+        raise table.wrong("needs either duration or workgroup_duration")
+    kernel = Kernel(
+        name=table.need("name", _text),
+        workgroups=table.need("workgroups", _whole(1, 1 << 30)),
+        time=KernelTime(whole or single, per_workgroup=bool(single)),
+        waves=table.take("waves", 4, _whole(1, 32)),
+        vgprs=table.take("vgprs", 0, _whole(0, 512)),
+        lds=table.take("lds", 0, size),
+        jitter=table.take("jitter", 0.0, _share),
+        bandwidth=table.take("bandwidth", 0.0, _share),
+    )
+    table.done("name, workgroups, duration, workgroup_duration, waves, vgprs, lds, jitter, bandwidth")
+    return kernel
+
+
+def _copy(table: _Table, folder: Path, times: KernelTimes) -> Copy:
+    copy = Copy(
+        table.need("name", _text),
+        KernelTime(table.need("duration", _time(folder, times))),
+        {"to-device": 0, "from-device": 1}[table.take("direction", "to-device", _one_of("to-device", "from-device"))],
+    )
+    table.done("name, duration, direction")
+    return copy
+
+
+def _steps(names: frozenset[str], copies: frozenset[str]) -> Callable[[Any], Request]:
+    def step(value: Any) -> Step:
+        text = _text(value).strip()
+        if text == "sync":
+            return Step(Does.SYNC)
+        if text.startswith("host "):
+            return Step(Does.HOST, host_ns=nanoseconds(text.removeprefix("host ")))
+        name, _, times = text.partition("*")
+        name = name.strip()
+        if name not in names | copies:
+            raise InputError(f"{name!r} is no kernel or copy", todo=f"known: {', '.join(sorted(names | copies))}")
+        if times and not times.strip().isdecimal():
+            raise ValueError(f"{text!r}: write a number after the star")
+        return Step(Does.COPY if name in copies else Does.KERNEL, name, int(times) if times else 1)
+
+    def convert(value: Any) -> Request:
+        if not isinstance(value, list) or not value:
+            raise ValueError('must be a list of steps such as ["attention*40", "sync"]')
+        steps: list[Step | tuple[tuple[Step, ...], ...]] = []
+        for item in value:
+            if isinstance(item, list):
+                if not item or not all(isinstance(branch, list) and branch for branch in item):
+                    raise ValueError('branches are lists of steps: [["a", "b"], ["c"]]')
+                steps.append(tuple(tuple(step(one) for one in branch) for branch in item))
+            else:
+                steps.append(step(item))
+        return tuple(steps)
+
+    return convert
+
+
+def _streams(value: Any) -> tuple[int, ...]:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1024:
+        return (int(StreamPriority.NORMAL),) * value
+    names = {priority.name.lower(): int(priority) for priority in StreamPriority}
+    if isinstance(value, list) and value and all(word in names for word in value):
+        return tuple(names[word] for word in value)
+    raise ValueError('must be a number or a list such as ["high", "normal"]')
+
+
+def _times_list(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError("must be a list of times")
+    return tuple(sorted(nanoseconds(item) for item in value))
+
+
+def _process(table: _Table, names: frozenset[str], copies: frozenset[str], number: int) -> ProcessKind:
+    arrival = table.take("arrival", "closed", _one_of("closed", "poisson", "trace"))
+    wanted = {"closed": "think", "poisson": "interval", "trace": "times"}
+    for other, key in wanted.items():
+        if key in table.values and other != arrival:
+            raise table.wrong(f"belongs to arrival {other!r}", key)
+    kind = ProcessKind(
+        name=table.take("name", f"process {number + 1}", _text),
+        request=table.need("request", _steps(names, copies)),
+        count=table.take("count", 1, _whole(1, 512)),
+        streams=table.take("streams", (0,), _streams),
+        hw_queues=table.take("hw_queues", 4, _whole(1, 64)),
+        cu_mask=table.take("cu_mask", 0, _whole(1, (1 << 1024) - 1)),
+        arrival=arrival,
+        interval_ns=table.need("interval", _positive) if arrival == "poisson" else table.take("think", 0, nanoseconds),
+        trace_ns=table.need("times", _times_list) if arrival == "trace" else (),
+        submit_ns=table.take("submit", 0, nanoseconds),
+        barrier=table.take("barrier", True, _truth),
+        start_ns=table.take("start", 0, nanoseconds),
+        stop_ns=table.take("stop", None, _positive),
+        limit=table.take("requests", None, _whole(1, 1 << 40)),
+    )
+    table.done(
+        "name, request, count, streams, hw_queues, cu_mask, arrival, think, interval, times, submit, barrier, start, "
+        "stop, requests"
+    )
+    if kind.stop_ns is not None and kind.stop_ns <= kind.start_ns:
+        raise table.wrong("stops before it starts", "stop")
+    return kind
+
+
+def _policies(table: _Table) -> Policies:
+    chosen: dict[str, IntEnum] = {}
+    for policy in POLICIES:
+        names = {value.name.lower().replace("_", "-"): value for value in type(policy.default)}
+        name = table.take(policy.name, "", _one_of(*names))
+        if name:
+            chosen[policy.name] = names[name]
+    table.done(", ".join(policy.name for policy in POLICIES))
+    return Policies(**chosen)  # type: ignore[arg-type]
+
+
+def _costs(table: _Table) -> dict[str, int]:
+    costs = {}
+    for key, name in COSTS.items():
+        if key in table.values:
+            costs[name] = table.take(key, 0, picoseconds if name.endswith("_ps") else nanoseconds)
+    table.done(", ".join(COSTS))
+    return costs
+
+
+def _device(table: _Table) -> DeviceChoice:
+    device = DeviceChoice(
+        gpu=table.take("gpu", "mi308x", _text),
+        partition=table.take("partition", "spx", _text),
+        rocm=table.take("rocm", "7.0", _text),
+        scheduler=table.take("scheduler", None, _one_of("cpsch", "nocpsch", "mes")),
+        num_kcq=table.take("num_kcq", 8, _whole(0, 8)),
+        hws_max_conc_proc=table.take("hws_max_conc_proc", -1, _whole(-1, 15)),
+        queue_ids=QueueIds(table.take("queue_ids", "first-free", _one_of(*(ids.value for ids in QueueIds)))),
+    )
+    table.done("gpu, partition, rocm, scheduler, num_kcq, hws_max_conc_proc, queue_ids")
+    return device
+
+
+def load(path: Path, times: KernelTimes = no_traces) -> Scenario:
+    """The scenario in a file; ``times`` reads the traces that it names, relative to the file.
+
+    Raises:
+        InputError: with key, file and line, whatever is wrong.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", str(path)) from error
+    except UnicodeDecodeError:
+        raise InputError("is no UTF-8 text", str(path), "give a scenario in TOML") from None
+    return parse(text, str(path), path.parent, times)
+
+
+def parse(text: str, file: str, folder: Path, times: KernelTimes = no_traces) -> Scenario:
+    """The scenario in ``text``, which came from ``file``."""
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        line = re.search(r"line (\d+)", str(error))
+        where = f"{file}:{line[1]}" if line else file
+        raise InputError(f"is no TOML ({str(error).partition(' (at')[0]})", where) from None
+    root = _Table(file, _Lines(text), (), values)
+    device = _device(root.table("device"))
+    kernels = {kernel.name: kernel for table in root.tables("kernel") for kernel in [_kernel(table, folder, times)]}
+    copies = {copy.name: copy for table in root.tables("copy") for copy in [_copy(table, folder, times)]}
+    processes = tuple(
+        _process(table, frozenset(kernels), frozenset(copies), number)
+        for number, table in enumerate(root.tables("process"))
+    )
+    if not processes:
+        raise root.wrong("a scenario needs at least one [[process]]")
+    run = root.table("run")
+    scenario = Scenario(
+        name=root.take("name", Path(file).stem, _text),
+        device=device,
+        kernels=kernels,
+        copies=copies,
+        processes=processes,
+        horizon_ns=run.need("horizon", _positive),
+        warmup_ns=run.take("warmup", 0, nanoseconds),
+        seed=run.take("seed", 0, _whole(0, (1 << 32) - 1)),
+        replications=run.take("replications", 1, _whole(1, 1000)),
+        policies=_policies(root.table("policies")),
+        costs=_costs(root.table("costs")),
+    )
+    run.done("horizon, warmup, seed, replications")
+    root.done("name, device, kernel, copy, process, run, policies, costs")
+    if scenario.warmup_ns >= scenario.horizon_ns:
+        raise run.wrong("the warm-up is as long as the run", "warmup")
+    if sum(kind.count * len(kind.streams) for kind in processes) > MAX_THREADS:
+        raise root.wrong(f"more than {MAX_THREADS} streams")
+    return scenario

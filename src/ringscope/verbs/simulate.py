@@ -1,0 +1,329 @@
+"""Runs a scenario file in simulated time and says who got what, and where the time went.
+
+A scenario (TOML) names a device, kernels, processes and a horizon; `examples/` has commented ones. The processes are
+played on the modelled stack, so queues, slots and the scheduler are the driver's; rules that only the firmware knows
+are policies that the scenario may change ([policies], see --policies).
+
+  ringscope simulate examples/two-processes.toml
+  ringscope simulate run.toml --snapshot-at "5 ms" --snapshot-dir here/ && ringscope explain here/
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ringscope.engine.jit import compiling
+from ringscope.engine.policies import POLICIES
+from ringscope.engine.run import Engine
+from ringscope.engine.spec import Machine, Queue, Spec
+from ringscope.engine.state import PARTS
+from ringscope.errors import InputError
+from ringscope.evidence import rocpd, rocprofv3
+from ringscope.recording import Kind
+from ringscope.report.files import write_aside, write_folder_aside
+from ringscope.report.terminal import Terminal, columns, wrapped
+from ringscope.scenario.build import Built, build
+from ringscope.scenario.outcome import Estimate, Outcome, simulate
+from ringscope.scenario.schema import load
+from ringscope.scenario.units import nanoseconds, spoken
+from ringscope.stack.text import capture
+from ringscope.verbs import Result
+
+SCHEMA = "ringscope.simulate/1"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    parser.add_argument("scenario", type=Path, nargs="?", metavar="FILE", help="scenario in TOML")
+    parser.add_argument("--seed", type=int, metavar="N", help="in place of the scenario's")
+    parser.add_argument("--replications", type=int, metavar="N", help="in place of the scenario's")
+    parser.add_argument("--parquet", type=Path, metavar="OUT", help="write every finished request (needs polars)")
+    parser.add_argument("--snapshot-at", metavar="TIME", help='write the queues\' state at that time, such as "5 ms"')
+    parser.add_argument("--snapshot-dir", type=Path, metavar="DIR", help="new folder for it, in debugfs form")
+    parser.add_argument("--policies", action="store_true", help="list the firmware-private rules and their choices")
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Load, simulate, report."""
+    if args.policies:
+        return _policies()
+    if args.scenario is None:
+        raise InputError("no scenario was given", todo="ringscope simulate FILE; examples/ has some")
+    if bool(args.snapshot_at) != bool(args.snapshot_dir):
+        raise InputError("--snapshot-at and --snapshot-dir go together")
+    simulation = _load(args)
+    warm_up()
+
+    look_at = _instant(args, simulation.scenario.horizon_ns)
+    look = _looker(simulation, args) if args.snapshot_dir else None
+    with _progress() as tell:
+        outcome = simulate(simulation, tell, look, look_at)
+    if args.parquet:
+        _parquet(outcome, args.parquet)
+    return Result(data(outcome), lambda terminal: text(outcome, terminal))
+
+
+def warm_up() -> None:
+    """Compile the engine, or fetch it compiled from the cache, by running next to nothing; says so when it compiles."""
+
+    def tell() -> None:
+        print("ringscope: compiling the engine, once (about half a minute) …", file=sys.stderr, flush=True)
+
+    with compiling(tell):
+        Engine(Spec(Machine(), (Queue(),)))
+
+
+def _load(args: argparse.Namespace) -> Built:
+
+    scenario = load(args.scenario, kernel_times)
+    if args.seed is not None:
+        if not 0 <= args.seed < 1 << 32:
+            raise InputError(f"--seed is {args.seed}", todo="give 0 to 4294967295")
+        scenario = replace(scenario, seed=args.seed)
+    if args.replications is not None:
+        if not 1 <= args.replications <= 1000:
+            raise InputError(f"--replications is {args.replications}", todo="give 1 to 1000")
+        scenario = replace(scenario, replications=args.replications)
+    return build(scenario)
+
+
+def kernel_times(path: Path, kernel: str) -> list[int]:
+    """Durations of every dispatch of ``kernel`` in a rocprofv3 CSV or JSON, or in a rocpd database; nanoseconds."""
+
+    try:
+        with path.open("rb") as file:
+            database = file.read(16) == b"SQLite format 3\0"
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", str(path)) from error
+    recording = rocpd.read(path, str(path)) if database else rocprofv3.read(path, str(path))
+    return [
+        int(event.attrs["end"]) - int(event.attrs["begin"])
+        for event in recording.of(Kind.DISPATCH)
+        if event.attrs.get("kernel") == kernel and "end" in event.attrs and "begin" in event.attrs
+    ]
+
+
+def _instant(args: argparse.Namespace, horizon_ns: int) -> int:
+    if not args.snapshot_at:
+        return 0
+
+    at = nanoseconds(args.snapshot_at)
+    if at > horizon_ns:
+        raise InputError(f"--snapshot-at {args.snapshot_at} lies after the end of the run")
+    return at
+
+
+def _looker(simulation: Built, args: argparse.Namespace) -> Callable[[Engine], None]:
+
+    def look(engine: Engine) -> None:
+        snapshot = simulation.snapshot(engine.state, f"simulated at {args.snapshot_at}")
+        files = {path: content.encode() for path, content in capture(snapshot).items()}
+        write_folder_aside(args.snapshot_dir, files)
+
+    return look
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None]]:
+    """A line on stderr that counts up, on a terminal and for runs longer than a second."""
+
+    begun = time.monotonic()
+    shown = -1
+    live = sys.stderr.isatty()
+
+    def tell(done: float) -> None:
+        nonlocal shown
+        percent = int(done * 100)
+        if live and percent != shown and time.monotonic() - begun > 1:
+            shown = percent
+            print(f"\rringscope: simulating … {percent} %", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield tell
+    finally:
+        if shown >= 0:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _parquet(outcome: Outcome, path: Path) -> None:
+
+    try:
+        import polars  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise InputError("--parquet needs polars", todo="pip install 'ringscope[frames]'") from None
+    of = {thread: member for member in outcome.built.members for thread in member.threads}
+    frames = []
+    for number, log in enumerate(outcome.logs):
+        members = [of[int(thread)] for thread in log["thread"]]
+        table = {
+            "replication": [number] * len(log),
+            "process": [member.kind.name for member in members],
+            "pid": [member.pid for member in members],
+        }
+        times = {f"{name}_ns": log[name] for name in ("arrival", "start", "done", *PARTS)}
+        frames.append(polars.DataFrame(table | {"thread": log["thread"], "request": log["request"]} | times))
+    buffer = io.BytesIO()
+    polars.concat(frames).write_parquet(buffer)
+    write_aside(path, buffer.getvalue())
+
+
+def _estimate(value: Estimate) -> dict[str, float | None]:
+    return {"mean": round(value.mean, 6), "ci95": None if value.half_width is None else round(value.half_width, 6)}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 1)
+
+
+def data(outcome: Outcome) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    built = outcome.built
+    scenario, node = built.scenario, built.node
+    return {
+        "schema": SCHEMA,
+        "scenario": scenario.name,
+        "device": {
+            "gpu": node.part.key,
+            "partition": scenario.device.partition,
+            "rocm": scenario.device.rocm,
+            "scheduler": node.scheduling.value,
+            "xccs": node.xccs,
+            "cus": node.cus,
+            "slots": len(built.slots),
+            "processes_at_once": node.processes_at_once,
+        },
+        "horizon_ns": scenario.horizon_ns,
+        "warmup_ns": scenario.warmup_ns,
+        "seed": scenario.seed,
+        "replications": scenario.replications,
+        "policies": {
+            name: getattr(scenario.policies, name).name.lower().replace("_", "-")
+            for name in scenario.policies.__dataclass_fields__
+        },
+        "costs": {name: getattr(built.spec.costs, name) for name in built.spec.costs.__dataclass_fields__},
+        "compute_queues": sum(queue.is_compute for queue in built.queues),
+        "sdma_queues": sum(not queue.is_compute for queue in built.queues),
+        "oversubscribed": list(built.limits),
+        "requests_per_second": _estimate(outcome.per_second),
+        "processes": [
+            {
+                "name": share.kind.name,
+                "count": share.kind.count,
+                "streams": len(share.kind.streams),
+                "requests": share.requests,
+                "requests_per_second": _estimate(share.per_second),
+                "requests_per_second_each": [round(value, 6) for value in share.per_second_each],
+                "latency_ns": {
+                    "mean": _number(share.mean_ns),
+                    "p50": _number(share.p50_ns),
+                    "p90": _number(share.p90_ns),
+                    "p99": _number(share.p99_ns),
+                    "max": _number(share.max_ns),
+                },
+                "where_ns": {part: round(value, 1) for part, value in share.parts.items()},
+            }
+            for share in outcome.shares
+        ],
+        "cu_busy": _estimate(outcome.cu_busy),
+        "slots_used": _estimate(outcome.slots_used),
+        "replication": [
+            {name: getattr(totals, name) for name in totals.__dataclass_fields__} for totals in outcome.totals
+        ],
+    }
+
+
+def _with_interval(value: Estimate, form: str = "{:.4g}") -> str:
+    shown = form.format(value.mean)
+    return shown if value.half_width is None else f"{shown} ± {value.half_width:.2g}"
+
+
+def text(outcome: Outcome, terminal: Terminal) -> str:
+    """What the terminal shows: the answer first, then where the time went, then what the device did."""
+
+    built = outcome.built
+    scenario, node = built.scenario, built.node
+    runs = f" × {scenario.replications} runs" if scenario.replications > 1 else ""
+    lines = [
+        f"{terminal.bold(scenario.name)}",
+        f"{node.part.name} · {scenario.device.partition.upper()} · {node.xccs} XCC · {node.cus} CU · "
+        f"{node.scheduling.value.upper()} · ROCm {scenario.device.rocm} · {spoken(scenario.horizon_ns)}{runs}, "
+        f"seed {scenario.seed}",
+        "",
+    ]
+    compute = sum(queue.is_compute for queue in built.queues)
+    fits = f"{compute} compute queues on {len(built.slots)} slots, {len(built.members)} processes for "
+    fits += f"{node.processes_at_once} places: "
+    verdict = (
+        terminal.bad("over-subscribed, " + " and ".join(built.limits)) if built.limits else terminal.good("all mapped")
+    )
+    lines += [f"  {fits}{verdict}", ""]
+    rows = []
+    for share in outcome.shares:
+        who = share.kind.name + (f" × {share.kind.count}" if share.kind.count > 1 else "")
+        times = [spoken(value) if share.requests else "-" for value in (share.p50_ns, share.p90_ns, share.p99_ns)]
+        each = f"{share.per_second.mean / share.kind.count:.4g}"
+        rows.append((who, _with_interval(share.per_second), each, *times))
+    if len(rows) > 1:
+        rows.append(("total", _with_interval(outcome.per_second), "", "", "", ""))
+    lines += [*columns(rows, head=("process", "requests/s", "each", "p50", "p90", "p99")), ""]
+    lines.append("  Where a request's time went (mean)")
+    rows = []
+    for share in outcome.shares:
+        if share.requests:
+            shares = [f"{100 * share.parts[part] / share.mean_ns:.1f} %" if share.mean_ns else "-" for part in PARTS]
+            rows.append((share.kind.name, spoken(share.mean_ns), *shares))
+    head = ("process", "latency", "host", "slot", "barrier", "pipe", "save", "CU room", "running")
+    lines += [*columns(rows, head=head), ""]
+    count = {
+        name: sum(getattr(totals, name) for totals in outcome.totals) / len(outcome.totals)
+        for name in ("runlists", "rotations", "preemptions")
+    }
+    lines.append(
+        f"  CUs busy {100 * outcome.cu_busy.mean:.1f} % · "
+        f"slots used {outcome.slots_used.mean:.1f} of {len(built.slots)} · runlists sent {count['runlists']:.4g} · "
+        f"rotations {count['rotations']:.4g} · queues preempted {count['preemptions']:.4g}"
+    )
+    chosen = ", ".join(
+        f"{name} {getattr(scenario.policies, name).name.lower().replace('_', '-')}"
+        for name in scenario.policies.__dataclass_fields__
+    )
+    note = f"rules that AMD does not publish were taken as: {chosen} (ringscope simulate --policies)"
+    lines += ["", *wrapped("  ", note, terminal.width)]
+    return "\n".join(lines)
+
+
+def _policies() -> Result:
+
+    def spell(value: Any) -> str:
+        return str(value.name).lower().replace("_", "-")
+
+    rows = [
+        {
+            "name": policy.name,
+            "default": spell(policy.default),
+            "alternatives": [spell(value) for value in policy.alternatives],
+            "effect": policy.effect,
+            "trust": policy.trust,
+            "source": policy.source,
+        }
+        for policy in POLICIES
+    ]
+
+    def show(terminal: Terminal) -> str:
+        lines = []
+        for row in rows:
+            lines.append(f"{terminal.bold(str(row['name']))} = {row['default']}  (or {', '.join(row['alternatives'])})")
+            for key in ("effect", "trust", "source"):
+                lines += wrapped(f"  {key}: ", str(row[key]), terminal.width)
+        return "\n".join(lines)
+
+    return Result({"schema": "ringscope.policies/1", "policies": rows}, show)

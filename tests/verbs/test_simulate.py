@@ -1,0 +1,130 @@
+"""``ringscope simulate``: what it prints, writes and refuses. The examples are golden tests."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("numba")
+
+from ringscope.cli import main
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
+GOLDEN = ROOT / "tests" / "scenario" / "golden"
+
+
+def simulate(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["simulate", *words]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_print_what_they_did(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate(str(path), capsys=capsys) == (GOLDEN / f"{path.stem}.txt").read_text()
+
+
+def test_json_says_the_same_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["simulate", str(EXAMPLES[0]), "--json"]
+    first = simulate(*words[1:], capsys=capsys)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    fresh = subprocess.run(
+        [sys.executable, "-m", "ringscope", *words], capture_output=True, text=True, env=env, check=True
+    )
+    assert fresh.stdout == first
+    said = json.loads(first)
+    assert said["schema"] == "ringscope.simulate/1"
+    for process in said["processes"]:
+        assert sum(process["where_ns"].values()) == pytest.approx(process["latency_ns"]["mean"], abs=1)
+    total = sum(process["requests_per_second"]["mean"] for process in said["processes"])
+    assert total == pytest.approx(said["requests_per_second"]["mean"])
+
+
+def test_replications_give_intervals(capsys: pytest.CaptureFixture[str]) -> None:
+    path = ROOT / "examples" / "fork-join.toml"
+    said = json.loads(simulate(str(path), "--replications", "4", "--seed", "1", "--json", capsys=capsys))
+    assert said["requests_per_second"]["ci95"] > 0
+    assert len(said["replication"]) == 4
+    one = json.loads(simulate(str(path), "--json", capsys=capsys))
+    assert one["requests_per_second"]["ci95"] is None
+
+
+def test_a_snapshot_is_read_back_like_a_capture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for stem in ("two-processes", "over-subscribed"):
+        folder = tmp_path / stem
+        path = ROOT / "examples" / f"{stem}.toml"
+        simulate(str(path), "--snapshot-at", "25 ms", "--snapshot-dir", str(folder), capsys=capsys)
+        assert main(["explain", str(folder), "--json"]) in (0, 1)
+        assert json.loads(capsys.readouterr().out)
+        assert (folder / "hqds").read_text().count("CP Pipe") == 24 * 4
+
+
+def test_times_from_a_rocprofv3_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head = "Kind,Agent_Id,Queue_Id,Kernel_Id,Kernel_Name,Correlation_Id,Start_Timestamp,End_Timestamp"
+    rows = [f"KERNEL_DISPATCH,1,1,1,attn,{i},{1000000 * i},{1000000 * i + 80000}" for i in range(1, 9)]
+    (tmp_path / "run.csv").write_text("\n".join([head, *rows, ""]))
+    (tmp_path / "s.toml").write_text(
+        '[[kernel]]\nname = "a"\nworkgroups = 80\nduration = { trace = "run.csv", kernel = "attn" }\n'
+        '[[process]]\nrequest = ["a"]\n[costs]\nwake = 0\npacket = 0\nbarrier = 0\nlaunch = 0\n'
+        '[run]\nhorizon = "1 ms"\n'
+    )
+    said = json.loads(simulate(str(tmp_path / "s.toml"), "--json", capsys=capsys))
+    assert said["processes"][0]["latency_ns"]["max"] == 80_000
+    (tmp_path / "bad.toml").write_text((tmp_path / "s.toml").read_text().replace('"attn"', '"other"'))
+    assert main(["simulate", str(tmp_path / "bad.toml")]) == 2
+    assert "bad.toml:4: kernel[0].duration: no dispatch of 'other' in run.csv" in capsys.readouterr().err
+
+
+def test_parquet_has_every_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    polars = pytest.importorskip("polars")
+    target = tmp_path / "requests.parquet"
+    said = json.loads(
+        simulate(str(ROOT / "examples" / "gangs.toml"), "--parquet", str(target), "--json", capsys=capsys)
+    )
+    frame = polars.read_parquet(target)
+    assert len(frame) == said["processes"][0]["requests"]
+    parts = ("host", "slot", "barrier", "pipe", "save", "room", "run")
+    assert (frame["done_ns"] - frame["arrival_ns"] == sum(frame[f"{part}_ns"] for part in parts)).all()
+
+
+def test_the_policies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    text = simulate("--policies", capsys=capsys)
+    assert "dispatch = free-slot  (or in-order, kernel, equal-share)" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "no scenario was given"),
+        (("absent.toml",), "absent.toml: cannot be read"),
+        (("absent.toml", "--snapshot-at", "1 ms"), "--snapshot-at and --snapshot-dir go together"),
+    ],
+)
+def test_what_it_refuses(words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_without_numba_one_line_says_what_to_install() -> None:
+    script = (
+        "import sys; sys.modules['numba'] = None; from ringscope.cli import main; raise SystemExit(main(sys.argv[1:]))"
+    )
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, "simulate", str(EXAMPLES[0])],
+        capture_output=True,
+        text=True,
+        env=env,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "ringscope: simulating needs Numba and NumPy; pip install 'ringscope[sim]'\n"
+
+
+def test_a_cache_folder_that_cannot_be_written_breaks_nothing() -> None:
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_CACHE_DIR": "/dev/null/cache"}
+    subprocess.run([sys.executable, "-c", "import ringscope.engine.core"], env=env, check=True)
