@@ -1,0 +1,124 @@
+"""The engine beside SimPy on the same model: events a second, cost of an event by size, time to a first result.
+
+Both run the very same spec; SimPy's model (tests/engine/simpy_oracle.py) is the one that the tests hold against the
+engine, so they count the same events.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import ModuleType
+
+from bench import Row
+from ringscope.engine.costs import costs_for
+from ringscope.engine.run import Engine
+from ringscope.engine.spec import HostThread, Machine, Packet, Queue, Room, Source, Spec, constant
+
+ROOT = Path(__file__).parents[1]
+EVENTS = 3_000_000
+
+
+def spec_of(cus: int, queues: int, *, xccs: int = 1, ses: int = 4) -> Spec:
+    """Processes of up to four queues in closed loops of mixed kernels, enough to keep every CU busy."""
+    machine = Machine(xccs=xccs, cus=(cus // xccs // ses,) * ses, cu=Room(32, 0, 65536, 32))
+    shapes = [(cus, 20_000, 4), (2 * cus, 12_000, 4), (cus // 2, 30_000, 8), (4 * cus, 9_000, 2)]
+    threads = tuple(
+        HostThread(
+            q,
+            tuple(
+                Packet(queue=q, workgroups=max(1, n), time=constant(t), need=Room(waves, 0, 0), jitter_permille=200)
+                for n, t, waves in shapes
+            ),
+        )
+        for q in range(queues)
+    )
+    rows = tuple(Queue(process=q // 4, rank=q) for q in range(queues))
+    return Spec(machine, rows, threads, (Source(times=constant(5_000)),) * queues, costs=costs_for("gfx942"))
+
+
+def per_event(spec: Spec) -> float:
+    """Best of three, nanoseconds an event, building excluded."""
+    best = float("inf")
+    horizon = 200_000
+    while True:
+        engine = Engine(spec)
+        begun = time.perf_counter()
+        engine.run(horizon)
+        took = time.perf_counter() - begun
+        if engine.totals.events > EVENTS / 3 or took > 1:
+            break
+        horizon *= 2
+    for _ in range(3):
+        engine = Engine(spec)
+        begun = time.perf_counter()
+        engine.run(horizon)
+        best = min(best, (time.perf_counter() - begun) / engine.totals.events)
+    return best * 1e9
+
+
+def _oracle() -> ModuleType:
+    path = ROOT / "tests" / "engine" / "simpy_oracle.py"
+    spec = importlib.util.spec_from_file_location("simpy_oracle", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def simpy_per_event(spec: Spec, horizon: int) -> float:
+    """Nanoseconds that SimPy takes for one of the same events."""
+    engine = Engine(spec)
+    engine.run(horizon)
+    model = _oracle().Model(spec)
+    begun = time.perf_counter()
+    model.run(horizon)
+    return (time.perf_counter() - begun) / engine.totals.events * 1e9
+
+
+def process(cache: str, *words: str) -> float:
+    """Wall seconds of a whole ``ringscope`` process."""
+    env = os.environ | {"NUMBA_CACHE_DIR": cache, "PYTHONPATH": os.pathsep.join(sys.path)}
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "ringscope", *words], env=env, check=True, capture_output=True)
+    return time.perf_counter() - begun
+
+
+def run() -> list[Row]:
+    """Measure."""
+    base = spec_of(80, 8, xccs=4)
+    ours = per_event(base)
+    theirs = simpy_per_event(base, 1_000_000)
+    rows = [
+        Row(
+            "events/s, 80 CUs on 4 XCCs, 8 queues",
+            f"{1e3 / ours:.1f} M",
+            f"SimPy {1e3 / theirs:.3f} M",
+            f"{theirs / ours:.0f}x",
+            "> 15 M, > 60x",
+        )
+    ]
+    sizes = {
+        "4 CUs, 8 queues": spec_of(4, 8),
+        "80 CUs, 1 queue": spec_of(80, 1, xccs=4),
+        "80 CUs, 256 queues": spec_of(80, 256, xccs=4),
+        "304 CUs, 8 queues": spec_of(304, 8, xccs=8),
+        "1216 CUs, 8 queues": spec_of(1216, 8, xccs=8),
+        "1216 CUs, 256 queues": spec_of(1216, 256, xccs=8),
+    }
+    costs = {name: per_event(spec) for name, spec in sizes.items()} | {"80 CUs, 8 queues": ours}
+    rows += [Row(f"ns an event, {name}", f"{cost:.0f}", "", f"{cost / ours:.2f}x") for name, cost in costs.items()]
+    spread = max(costs.values()) / min(costs.values())
+    rows.append(Row("most to least costly event", f"{spread:.2f}x", "", "", "< 1.6x"))
+    scenario = str(ROOT / "examples" / "fork-join.toml")
+    with tempfile.TemporaryDirectory() as cache:
+        rows.append(Row("first compile, whole process", f"{process(cache, 'warmup'):.1f} s"))
+        cached = min(process(cache, "simulate", scenario) for _ in range(3))
+        rows.append(Row("first result, compiled before", f"{cached:.2f} s", "", "", "< 1.2 s"))
+    return rows
