@@ -412,29 +412,33 @@ class Mec:
         Queues are taken in the runlist's order; two queues that hold GWS are never mapped at once.
         """
         self._loop, self._concurrent, self._start = tuple(processes), concurrent, 0
-        self._map(self._loop, self._groups())
+        self._map(self._loop, ((process, process.compute_mqds()) for process in self._loop))
 
-    def _groups(self) -> Iterator[tuple[MapProcess, tuple[Mqd, ...]]]:
-        """The loaded runlist in the portions that are mapped together: a queue, or all of a process."""
-        for process in self._loop:
-            if self.spec.residency is Residency.WHOLE_PROCESSES:
-                yield process, tuple(process.compute_mqds())
-            else:
-                yield from ((process, (cell,)) for cell in process.compute_mqds())
+    @property
+    def _whole(self) -> bool:
+        return self.spec.residency is Residency.WHOLE_PROCESSES
 
-    def _map(self, processes: Iterable[MapProcess], groups: Iterable[tuple[MapProcess, tuple[Mqd, ...]]]) -> None:
-        """Seat portions in their order; the first processes get the VMIDs, the others none."""
+    def _map(self, processes: Iterable[MapProcess], portions: Iterable[tuple[MapProcess, Iterable[Mqd]]]) -> None:
+        """Seat queues in the order of their portions; the first processes get the VMIDs, the others none."""
         vmids = dict(zip(processes, self.vmids[: self._concurrent], strict=False))
         free = list(reversed(self._fill))
-        gws_taken = 0
-        for process, cells in groups:
-            if not free:
-                return
-            gws = sum(cell.driver.gws for cell in cells)
-            if process in vmids and len(cells) <= len(free) and gws + gws_taken <= 1:
-                gws_taken += gws
-                for cell in cells:
-                    self._connect(free.pop(), cell, vmids[process])
+        gws_taken = False
+        for process, cells in portions:
+            if process not in vmids:
+                continue
+            vmid = vmids[process]
+            if self._whole:
+                cells = tuple(cells)  # noqa: PLW2901 - counted, then walked
+                if len(cells) > len(free):
+                    continue
+            for cell in cells:
+                if not free:
+                    return
+                if cell.driver.gws:
+                    if gws_taken:
+                        continue
+                    gws_taken = True
+                self._connect(free.pop(), cell, vmid)
 
     def rotate(self) -> int:
         """A time slice is over: queues without a slot get one, and those that had one wait; how many now have one.
@@ -449,11 +453,14 @@ class Mec:
                 self._waiting[cell] = process
             self._seat_waiting()
             return len(self._seat)
-        groups = list(self._groups())
-        around = [*groups[self._start :], *groups[: self._start]]
+        portions: list[tuple[MapProcess, tuple[Mqd, ...]]] = []
+        for process in self._loop:
+            cells = tuple(process.compute_mqds())
+            portions += [(process, cells)] if self._whole else [(process, (cell,)) for cell in cells]
+        around = [*portions[self._start :], *portions[: self._start]]
         left = next((i for i, (_, cells) in enumerate(around) if any(cell not in self._seat for cell in cells)), None)
         if self._seat and left is not None:
-            self._start = (self._start + left) % len(groups)
+            self._start = (self._start + left) % len(portions)
             self._vacate()
             order = [*around[left:], *around[:left]]
             self._map(dict.fromkeys(process for process, _ in order), order)
