@@ -1,4 +1,5 @@
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -59,6 +60,29 @@ def test_the_text_fits_a_hundred_columns(ranks: int, capsys: pytest.CaptureFixtu
         assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
 
 
+def test_the_cost_of_time_slicing_is_simulated(capsys: pytest.CaptureFixture[str]) -> None:
+    _, over = check(capsys, "--gpu mi300a --ranks 8 --hw-queues 4 --mpi openmpi")
+    cost = over["cost"]
+    assert 5e6 < cost["wait_ns"] < 2e7
+    assert cost["slower"] == pytest.approx(cost["time_sliced_step_ns"] / cost["step_ns"])
+    _, longer = check(capsys, "--gpu mi300a --ranks 8 --hw-queues 4 --mpi openmpi --step 20")
+    assert longer["cost"]["slower"] < cost["slower"] / 5
+    assert check(capsys, "--gpu mi300a --ranks 8 --hw-queues 2 --mpi openmpi")[1]["cost"] is None
+    _, unknown = check(capsys, "--gpu strix --ranks 12")
+    assert "shader engines" in unknown["cost"]["unknown"]
+
+
+def test_the_base_package_says_what_the_cost_needs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("ringscope.engine", "ringscope.scenario"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    code, found = check(capsys, "--gpu mi300a --ranks 8 --hw-queues 4 --streams 4")
+    assert (code, found["fits"]) == (1, False)
+    assert "pip install 'ringscope[sim]'" in found["cost"]["unknown"]
+
+
 def test_settings_come_from_options_then_command_then_environment(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +126,8 @@ def test_published_figures_that_differ_from_the_rule_are_named(capsys: pytest.Ca
         ("--gpu mi300a --ranks 1 --rocm new", "no ROCm version"),
         ("--gpu mi300a --gpus 0 -- mpirun -n 2 ./app", "--gpus 0"),
         ("--gpu mi300a -- mpirun ./app", "not told how many"),
+        ("--gpu mi300a --ranks 1 --step 0", "--step 0"),
+        ("--gpu mi300a --ranks 1 --step nan", "--step nan"),
     ],
 )
 def test_bad_input_is_one_line(line: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
