@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -76,15 +76,24 @@ class Lab:
     Args:
         captures: a folder with a subfolder a run and logs beside them; None does without.
         rules: what the stack plays by.
-        time: whether checks may play runs in time, where the engine's packages are there.
+        time: whether checks may play processes in time, where the engine's packages are there.
+        ready: called once before that, so that the caller may say that the engine compiles.
     """
 
-    def __init__(self, captures: Path | None = None, rules: Rules | None = None, *, time: bool = False) -> None:
+    def __init__(
+        self,
+        captures: Path | None = None,
+        rules: Rules | None = None,
+        *,
+        time: bool = False,
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:
         self.rules = rules or Rules()
         self.has_time = time and available()
+        self._ready = ready
         self._captures = captures
         self._runs: dict[object, Run] = {}
-        self._played: dict[tuple[Run, Load], Played] = {}
+        self._played: dict[Load, Played] = {}
         self._findings: dict[str, Finding] = {}
 
     # The stack
@@ -125,12 +134,13 @@ class Lab:
 
     # Time
 
-    def played(self, run: Run, load: Load | None = None) -> Played:
-        """A run of :meth:`run` or :meth:`processes` under a load, played when first asked for."""
-        key = (run, load or Load())
-        if key not in self._played:
-            self._played[key] = play(*key)
-        return self._played[key]
+    def played(self, load: Load) -> Played:
+        """A load, played when first asked for."""
+        if not self._played:
+            self._ready()
+        if load not in self._played:
+            self._played[load] = play(self.rules, load)
+        return self._played[load]
 
     # Captures
 

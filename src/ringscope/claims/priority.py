@@ -156,11 +156,11 @@ def hardware_picks(lab: Lab) -> Iterator[Reason]:
     """The rule of arbitration is in no public source; what is known is what arrives."""
     yield STACK.note(f"the registers differ: {reads(lab, HIGH)}; {reads(lab, LOW)}; how pipes use them is not public")
     if lab.has_time:
-        run = lab.run((int(NORMAL), int(HIGH)))
+        streams = (int(NORMAL), int(HIGH))
         shares = [
             high / (normal + high) * 100
             for by_priority in (False, True)
-            for normal, high in lab.played(run, Load(streams=2, by_priority=by_priority)).streams
+            for normal, high in lab.played(Load(streams=streams, by_priority=by_priority)).streams
         ]
         yield SIMULATION.note(
             f"of equal loads on a NORMAL and a HIGH stream, HIGH does {shares[0]:.0f} % if the register has no effect "

@@ -9,6 +9,7 @@ from ringscope.claims.claim import Method, Reason, claim
 from ringscope.claims.figures import CODE_LOCATIONS, COMPANION, FR, MQ, NOTE_1, NOTE_2, SM, WORKLOAD
 from ringscope.claims.lab import Lab, View
 from ringscope.claims.runs import PID, Run, life
+from ringscope.claims.timed import Load
 from ringscope.join.runlist import read_runlist
 from ringscope.recording import Kind, Source
 from ringscope.stack.kfd.records import KfdError
@@ -48,11 +49,10 @@ def _per_queue(lab: Lab) -> str:
 def simulated_cost(lab: Lab) -> Iterator[Reason]:
     """Runlists sent while processes work."""
     if lab.has_time:
-        run = lab.processes(4)
-        played = lab.played(run)
+        played = lab.played(Load(processes=4))
         yield SIMULATION.judge(
             played.runlists > 0,
-            f"4 processes with {len(run.queues)} queues work for {played.seconds:g} s: {played.total} requests done, "
+            f"4 processes with {played.queues} queues work for {played.seconds:g} s: {played.total} requests done, "
             f"{played.runlists} runlists sent",
         )
 
@@ -298,10 +298,7 @@ done""",
 def nocpsch(lab: Lab) -> Iterator[Reason]:
     """What is known: the dispatch path is the same, and over-subscription is lost."""
     if lab.has_time:
-        rates = [
-            lab.played(lab.processes(2, sched_policy=policy, proposal=None)).total
-            for policy in (SchedPolicy.HWS, SchedPolicy.NO_HWS)
-        ]
+        rates = [lab.played(Load(processes=2, scheduler=scheduler)).total for scheduler in ("cpsch", "nocpsch")]
         yield SIMULATION.judge(
             rates[1] > rates[0] * (1 + SPREAD),
             f"two processes do {rates[0]} requests with CPSCH and {rates[1]} with sched_policy=2",

@@ -9,6 +9,7 @@ from ringscope.claims.claim import Method, Reason, claim
 from ringscope.claims.figures import MQ, NOTE_1
 from ringscope.claims.lab import Lab
 from ringscope.claims.runs import Run
+from ringscope.claims.timed import Load
 from ringscope.join import Case
 from ringscope.parts import pm4
 from ringscope.recording import Kind, Source
@@ -182,7 +183,7 @@ def no_sharing(lab: Lab) -> Iterator[Reason]:
             + ("" if apart else f", {without} wait: over-subscribed"),
         )
     if lab.has_time:
-        rotations = {count: lab.played(lab.processes(count)).rotations for count in (2, 4, 6)}
+        rotations = {count: lab.played(Load(processes=count)).rotations for count in (2, 4, 6)}
         yield from (
             SIMULATION.judge(not turns, f"{count} processes at work: the firmware exchanges queues {turns} times")
             for count, turns in rotations.items()

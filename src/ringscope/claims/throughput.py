@@ -113,6 +113,7 @@ def two_processes(lab: Lab) -> Iterator[Reason]:
     252,
     "v5 comes close to v4, so shared queue ids are not the main bottleneck.",
     STACK,
+    SIMULATION,
     ARITHMETIC,
     overturned_by="paired runs of two processes under both policies that differ",
 )
@@ -123,6 +124,12 @@ def not_the_bottleneck(lab: Lab) -> Iterator[Reason]:
         below_the_ioctl(v4) == below_the_ioctl(v5),
         f"the conclusion: {len(v4.queues)} queues of two processes are the same below the ioctl under both policies",
     )
+    if lab.has_time:
+        done = [lab.played(Load(2, queue_ids=ids)).streams for ids in (V4, V5)]
+        yield SIMULATION.judge(
+            done[0] == done[1],
+            f"two processes do {sum(map(sum, done[0]))} requests with v4, {sum(map(sum, done[1]))} with v5",
+        )
     close = not differ(fig.TWO_V5, fig.TWO_V5_SM) and not differ(fig.SIX_V4, fig.SIX_SM)
     yield ARITHMETIC.judge(
         close,
@@ -159,7 +166,7 @@ def saturation(lab: Lab) -> Iterator[Reason]:
         cost.at,
     )
     if lab.has_time:
-        share = share_of_one(lab, 2, Load())
+        share = share_of_one(lab, Load(processes=2))
         loss = ONE * (1 - share)
         yield SIMULATION.judge(
             cost.low <= loss <= cost.most,
@@ -167,9 +174,9 @@ def saturation(lab: Lab) -> Iterator[Reason]:
         )
 
 
-def share_of_one(lab: Lab, processes: int, load: Load) -> float:
+def share_of_one(lab: Lab, load: Load) -> float:
     """Requests that processes finish together under a load, as a share of what one does that may use all CUs."""
-    return lab.played(lab.processes(processes), load).total / lab.played(lab.processes(1)).total
+    return lab.played(load).total / lab.played(Load()).total
 
 
 @claim(
@@ -221,7 +228,7 @@ def cu_table(lab: Lab) -> Iterator[Reason]:
         f"2 rounds become 3): {stepped:.1f} for both"
     )
     if lab.has_time:
-        rates = [ONE * share_of_one(lab, 1, Load(cus=cus)) for cus in (70, 60)]
+        rates = [ONE * share_of_one(lab, Load(cus=cus)) for cus in (70, 60)]
         yield SIMULATION.note(
             f"a load that fills every CU: {rates[0]:.1f} and {rates[1]:.1f}; what counts is the shader engine with "
             "the fewest CUs"
@@ -249,7 +256,7 @@ def mild_contention(lab: Lab) -> Iterator[Reason]:
     )
     if lab.has_time:
         alone, both = (
-            [(share_of_one(lab, count, Load(cus=cus)) / share_of_one(lab, count, Load()) - 1) * 100 for cus in (70, 60)]
+            [(share_of_one(lab, Load(count, cus=cus)) / share_of_one(lab, Load(count)) - 1) * 100 for cus in (70, 60)]
             for count in (1, 2)
         )
         yield SIMULATION.note(
@@ -287,8 +294,8 @@ def target(lab: Lab) -> Iterator[Reason]:
             f"the measured figures are totals: {read.summary}", *(f.at for f in (fig.TWO_V5, fig.FOUR))
         )
     if lab.has_time:
-        alone = lab.played(lab.processes(1)).total
-        shares = [requests / alone * 100 for requests in lab.played(lab.processes(2)).requests]
+        alone = lab.played(Load()).total
+        shares = [requests / alone * 100 for requests in lab.played(Load(processes=2)).requests]
         yield SIMULATION.note(
             f"two processes that each fill the GPU do {' and '.join(f'{part:.0f} %' for part in shares)} of one"
         )

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Result:
     """Check the claims asked for."""
     chosen = select(args.ids)
     captures: Path | None = args.captures or (CAPTURES if CAPTURES.is_dir() else None)
-    lab = Lab(captures, time=True)
+    lab = Lab(captures, time=True, ready=_compile)
     found = [lab.finding(claim.id) for claim in chosen]
     whole = args.verbose or len(found) == 1
     undecided = all(finding.verdict is Verdict.UNDECIDED for finding in found)
@@ -55,6 +55,12 @@ def run(args: argparse.Namespace) -> Result:
         lambda terminal: (details if whole else table)(found, captures, terminal),
         EXIT_INSUFFICIENT if undecided else EXIT_CLEAN,
     )
+
+
+def _compile() -> None:
+    from ringscope.verbs.simulate import warm_up  # noqa: PLC0415 - loads the compiler; most claims do without
+
+    warm_up()
 
 
 def select(patterns: Sequence[str]) -> list[Claim]:
