@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ringscope.join import Case
 from ringscope.join.intervals import Interval, Step
 from ringscope.parts.layout import Generation
-from ringscope.recording import Kind, Recording
+from ringscope.recording import Kind, Recording, Source
 from ringscope.snapshot import Device
 from ringscope.verdicts import sources
 from ringscope.verdicts.answer import Answer, Because, Missing, Question, certain, count, likely
@@ -69,9 +69,9 @@ def counted(case: Case) -> tuple[Counted, ...]:
     """Recordings that tell of runlists and of dispatches."""
     found = []
     for recording in case.recordings:
-        runlists = sum(1 for _ in recording.of(Kind.RUNLIST))
+        runlists = recording.counters.get("runlists") or sum(1 for _ in recording.of(Kind.RUNLIST))
         dispatches = recording.counters.get("dispatches", 0) or sum(1 for _ in recording.of(Kind.DISPATCH))
-        if runlists and dispatches:
+        if dispatches and (runlists or "runlists" in recording.counters):
             found.append(Counted(recording, runlists, _changes_of(recording), dispatches))
     return tuple(found)
 
@@ -80,7 +80,8 @@ def _changes_of(recording: Recording) -> int:
     """Queue changes; a process that dies costs a runlist on every device of the machine, its own or not."""
     dead = {event.pid for event in recording.of(Kind.QUEUE_DESTROY)}
     devices = {event.attrs.get("gpu_id") for event in recording.of(Kind.RUNLIST)}
-    return sum(1 for _ in recording.of(*CHANGES)) + len(dead) * (len(devices) - 1)
+    seen = sum(1 for _ in recording.of(*CHANGES)) + len(dead) * max(0, len(devices) - 1)
+    return max(seen, recording.counters.get("queue-changes", 0))
 
 
 def without_runlists(case: Case) -> Device | None:
@@ -105,7 +106,7 @@ def _from_recordings(recorded: tuple[Counted, ...]) -> Answer:
         Because(
             f"{one.recording.origin}: {count(one.runlists, 'runlist')}, {count(one.changes, 'queue change')}, "
             f"{count(one.dispatches, 'dispatch')}",
-            tuple(event.source for event in list(one.recording.of(Kind.RUNLIST))[:3]),
+            tuple(event.source for event in one.recording.of(Kind.RUNLIST))[:3] or (Source(one.recording.origin),),
         )
         for one in recorded
     )
