@@ -1,9 +1,10 @@
 """What holds for every question."""
 
 import re
+from dataclasses import replace
 
 import pytest
-from asking import UNDECIDED
+from asking import NO, UNDECIDED, ask
 from machines import machine
 
 from ringscope.join import case_of
@@ -49,3 +50,12 @@ def test_a_summary_does_not_repeat_the_answer() -> None:
     for snapshot in (HEALTHY, CROWDED, machine({})):
         for found in answers(case_of((snapshot,))):
             assert not re.match(r"(yes|no|undecided)\b[,:;]", found.summary), found.id
+
+
+def test_slots_that_mqds_does_not_list_are_not_counted_as_free_room() -> None:
+    whole = machine({500: [7], 501: [7]})
+    cut = replace(whole, processes=whole.processes[:1])
+    assert ask("measurement", cut).finding
+    assert ask("over-subscribed", cut).verdict is UNDECIDED
+    assert not ask("measurement", whole).finding
+    assert ask("over-subscribed", whole).verdict is NO

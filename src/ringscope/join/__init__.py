@@ -15,7 +15,7 @@ from ringscope.join.queues import JoinedQueue, join_queues
 from ringscope.join.streams import Stream, streams_of
 from ringscope.parts import catalogue
 from ringscope.recording import Recording
-from ringscope.snapshot import Device, Snapshot
+from ringscope.snapshot import Device, Hqd, Snapshot
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,16 @@ class State:
 
     snapshot: Snapshot
     queues: tuple[JoinedQueue, ...]
+
+    @cached_property
+    def unlisted(self) -> tuple[Hqd, ...]:
+        """Slots that hold a queue which ``mqds`` does not list: the two files are of two moments, or one is cut."""
+        if "mqds" not in self.snapshot.sources:
+            return ()
+        listed = {id(slot.hqd) for queue in self.queues for slot in queue.slots}
+        return tuple(
+            hqd for device in self.snapshot.devices for hqd in device.hqds if hqd.active and id(hqd) not in listed
+        )
 
     def on(self, device: Device) -> list[JoinedQueue]:
         """The queues of one device."""

@@ -31,6 +31,9 @@ HQD_DWORDS = 56
 HEADER = 0xC0310800
 """Value of dword 0 of every compute MQD, all generations (kfd_mqd)."""
 
+PIPE_PRIORITY = (0,) * 7 + (1,) * 4 + (2,) * 5
+"""``cp_hqd_pipe_priority`` of each KFD priority 0 to 15: low, medium, high (kfd_mqd_manager.c pipe_priority_map)."""
+
 VI = (Generation.VI,)
 V9 = (Generation.V9,)
 V9_4_3 = (Generation.V9_4_3,)

@@ -14,12 +14,12 @@ from ringscope.engine.costs import QUEUE_CREATE_NS, costs_for
 from ringscope.engine.policies import Placement, Scheduler
 from ringscope.engine.state import State, rounds
 from ringscope.errors import InputError
+from ringscope.parts.mqd import PIPE_PRIORITY
 from ringscope.scenario.schema import Copy, Does, Kernel, KernelTime, ProcessKind, Scenario, Step
 from ringscope.snapshot import Snapshot
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.journal import TICK_NS
 from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.mqd import PIPE_PRIORITY
 from ringscope.stack.kfd.process import Queue as KfdQueue
 from ringscope.stack.kfd.scheduler.cpsch import Cpsch
 from ringscope.stack.machine import MachineSpec, NodeSpec, SchedPolicy, Scheduling

@@ -17,6 +17,7 @@ ASKS = Question(
     "debugfs reads slot by slot; an MQD is saved at unmap; CLR prints packets from AMD_LOG_LEVEL 4 on",
     "the same result from a capture taken at another time and without the log",
 )
+_WHOLE = Missing("one moment, whole", "read mqds and hqds again, right after each other")
 _LOAD = Missing("a snapshot under load", "read mqds and hqds while kernels run, not before the first one")
 
 
@@ -25,6 +26,12 @@ def answer(case: Case) -> Answer:
     state = case.main
     found: list[tuple[str, Because]] = []
     missing: list[Missing] = []
+    torn = state is not None and bool(state.unlisted)
+    if state is not None and torn:
+        text = "mqds and hqds are of two moments, or mqds is cut"
+        what = f"{count(len(state.unlisted), 'slot')} of hqds hold queues that mqds does not list"
+        found.append((text, Because(what, tuple(hqd.source for hqd in state.unlisted))))
+        missing.append(_WHOLE)
     if state is not None and state.queues:
         hip = [q for q in state.queues if q.name.startswith("HIP") and q.written is not None]
         if hip and not any(queue.written for queue in hip):
@@ -61,7 +68,9 @@ def answer(case: Case) -> Answer:
     if found:
         text = "; ".join(dict.fromkeys(short for short, _ in found))
         sure = likely("known effects; how much each one changed is not measured")
-        return ASKS.yes(text, tuple(because for _, because in found), sure, missing=tuple(dict.fromkeys(missing)))
+        because = tuple(because for _, because in found)
+        todo = "capture mqds and hqds again: counts of queues are too low here" if torn else ""
+        return ASKS.yes(text, because, sure, missing=tuple(dict.fromkeys(missing)), todo=todo, finding=torn)
     told = any(True for recording in case.recordings for _ in recording.of(Kind.STREAM_CREATE, Kind.DISPATCH))
     if not told and (state is None or "mqds" not in state.snapshot.sources):
         return ASKS.undecided("nothing was measured", (sources.MQDS, sources.RUNTIME_LOG), quiet=True)

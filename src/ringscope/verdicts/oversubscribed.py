@@ -83,6 +83,9 @@ def answer(case: Case) -> Answer:
     if not state.queues:
         reason = Because(f"{state.snapshot.label}: mqds lists none")
         return ASKS.no("no process has a queue", (reason,), certain("without queues there is no runlist"))
+    if state.unlisted:
+        text = f"mqds does not list the queues of {count(len(state.unlisted), 'occupied slot')}"
+        return ASKS.undecided(text, (sources.MQDS, sources.RLS), because)
     if not judged or not all(device.complete for device in judged):
         text = "the limits of this device are not known from what was captured"
         return ASKS.undecided(text, (sources.HQDS, sources.RLS), because)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ringscope.join import Case
 from ringscope.join.queues import JoinedQueue, PipePriority
 from ringscope.join.streams import HSA_PRIORITY, Stream
+from ringscope.parts.mqd import PIPE_PRIORITY
 from ringscope.verdicts import sources
 from ringscope.verdicts.answer import Answer, Because, Missing, Question, certain, count
 
@@ -19,7 +20,6 @@ ASKS = Question(
     "cp_hqd_pipe_priority of the MQD and pipe_priority_map of kfd_mqd_manager.c: KFD 0-6 low, 7-10 medium, 11-15 high",
     "a stream whose log says HIGH or LOW while its queue's MQD says 7 and MEDIUM",
 )
-PIPE_PRIORITY = (0,) * 7 + (1,) * 4 + (2,) * 5
 _PIPE_OF_HSA = {0: 0, 1: 1, 2: 2}
 
 

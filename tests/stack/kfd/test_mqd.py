@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringscope.parts.layout import Generation
-from ringscope.stack.kfd.mqd import PIPE_PRIORITY, ComputeMqd, SdmaMqd, Shape, cu_masks
+from ringscope.parts.mqd import PIPE_PRIORITY
+from ringscope.stack.kfd.mqd import ComputeMqd, SdmaMqd, Shape, cu_masks
 
 G = Generation
 LATE = (G.V10, G.V11, G.V12)

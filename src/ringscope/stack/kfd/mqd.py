@@ -15,6 +15,7 @@ from functools import cache
 
 from ringscope.parts import mqd
 from ringscope.parts.layout import V9_FAMILY, Builder, Generation, Image
+from ringscope.parts.mqd import PIPE_PRIORITY
 
 MQD_BYTES = mqd.MQD_DWORDS * 4
 ONES = 0xFFFFFFFF
@@ -23,8 +24,6 @@ TBA = 0x2000
 TMA = TBA + 4096 + 2048
 """Its memory: one page and 2048 bytes behind it (kfd_priv.h, facts §9.1)."""
 
-PIPE_PRIORITY = (0,) * 7 + (1,) * 4 + (2,) * 5
-"""Pipe priority of each KFD priority: LOW, MEDIUM, HIGH (kfd_mqd_manager.c pipe_priority_map)."""
 
 _MTYPE_UC = 3
 _V11_V12 = (Generation.V11, Generation.V12)
