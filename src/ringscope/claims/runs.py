@@ -9,6 +9,7 @@ from ringscope.join import Case, State, case_of
 from ringscope.join.queues import JoinedQueue
 from ringscope.parts.aql import PACKET_DWORDS
 from ringscope.recording import Event, Kind
+from ringscope.snapshot import Packet
 from ringscope.stack.firmware import FirmwareSpec
 from ringscope.stack.hip import HipSettings, Stream
 from ringscope.stack.kfd import Kfd
@@ -84,10 +85,10 @@ class Run:
         return case_of((self.kfd.snapshot(label),)).states[0]
 
     @property
-    def runlist(self) -> tuple[int, ...]:
-        """Words of the loaded runlist; none without one."""
-        runlist = self.kfd.scheduler(self.gpu).runlist
-        return runlist.words if runlist else ()
+    def runlist(self) -> tuple[Packet, ...]:
+        """Packets of the loaded runlist; none without one."""
+        device = self.kfd.snapshot().device(self.gpu)
+        return device.runlist.packets if device and device.runlist else ()
 
     @cached_property
     def queues(self) -> tuple[JoinedQueue, ...]:

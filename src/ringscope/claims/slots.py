@@ -11,7 +11,6 @@ from ringscope.claims.lab import Lab
 from ringscope.claims.runs import Run
 from ringscope.claims.timed import Load
 from ringscope.join import Case
-from ringscope.parts import pm4
 from ringscope.recording import Kind, Source
 from ringscope.stack.firmware import SlotOrder
 from ringscope.stack.machine import SchedPolicy
@@ -121,7 +120,7 @@ def no_allocate_hqd(lab: Lab) -> Iterator[Reason]:
 def firmware_chooses(lab: Lab) -> Iterator[Reason]:
     """MAP_QUEUES leaves the choice open; another firmware places the same packets elsewhere."""
     usual, other = lab.processes(1), other_order(lab)
-    selectors = map_queues_selectors(usual)
+    selectors = {packet.image.get("control", "queue_sel") for packet in usual.runlist if packet.name == "MAP_QUEUES"}
     yield STACK.judge(
         selectors == {1},
         f"MAP_QUEUES for {len(usual.queues)} queues, with queue_sel {', '.join(map(str, sorted(selectors))) or '-'} "
@@ -131,16 +130,6 @@ def firmware_chooses(lab: Lab) -> Iterator[Reason]:
         usual.runlist == other.runlist and placed(usual) != placed(other),
         f"the same runlist ends in {' '.join(placed(usual))} or, with another rule, in {' '.join(placed(other))}",
     )
-
-
-def map_queues_selectors(run: Run) -> set[int]:
-    """``queue_sel`` of every MAP_QUEUES in the loaded runlist."""
-    words, found, at = run.runlist, set(), 0
-    while at < len(words) and words[at]:
-        if pm4.opcode_of(words[at]) == pm4.MAP_QUEUES:
-            found.add(words[at + 1] >> 4 & 3)
-        at += pm4.packet_dwords(words[at])
-    return found
 
 
 @claim(
