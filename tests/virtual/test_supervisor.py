@@ -117,6 +117,23 @@ def test_a_terminated_supervisor_hands_the_signal_on(tmp_path: Path) -> None:
     assert process.wait(30) == 9
 
 
+def test_a_killed_supervisor_takes_its_program_along() -> None:
+    words = [sys.executable, "-m", "ringscope", "exec", "--", "sh", "-c", "echo $$; while :; do :; done"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stdout is not None
+        program = int(supervisor.stdout.readline())
+        supervisor.kill()
+    for _ in range(500):
+        try:
+            state = Path(f"/proc/{program}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.01)
+    raise AssertionError("the program outlived its supervisor")
+
+
 def test_a_tree_serves_live_files_and_folders_anew() -> None:
     content = {"count": 0}
 

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import platform
+import signal
 import struct
 
 from ringscope.errors import InputError
@@ -39,6 +40,7 @@ _RECV, _SEND, _ID_VALID, _ADDFD = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
 _CONTINUE = 1
 _ADDFD_SEND = 2
 _SYS_SECCOMP, _SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 317, 1, 1 << 3, 1 << 5
+_PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
 _LOAD, _JUMP_EQ, _JUMP_SET, _AND, _RETURN = 0x20, 0x15, 0x45, 0x54, 0x06
@@ -80,6 +82,11 @@ def rules() -> list[tuple[int, int, int, int]]:
     for number in (FSTAT, *READS_PATH.values()):
         rows += [(_JUMP_EQ, 0, 1, number), (_RETURN, 0, 0, _NOTIFY)]
     return [*rows, (_RETURN, 0, 0, _ALLOW)]
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when its parent ends: unsupervised, a waiting client would spin for ever."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def install() -> int:

@@ -57,6 +57,7 @@ def launch(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int,
 def _become(program: str, command: Sequence[str], environment: Mapping[str, str], pipe: socket.socket) -> None:
     """In the child: install the filter, hand the listener over, turn into the program."""
     try:
+        seccomp.die_with_parent()
         listener = seccomp.install()
         pipe.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))])
         os.close(listener)
