@@ -83,6 +83,15 @@ def _write(text: str, output: Path | None) -> None:
     write_aside(output, text.encode())
 
 
+def _picture(result: Result, args: argparse.Namespace) -> None:
+    from ringscope.report.files import write_aside
+
+    for name, make in result.pictures.items():
+        target: Path | None = getattr(args, name)
+        if target is not None:
+            write_aside(target, make())
+
+
 def _render(result: Result, args: argparse.Namespace) -> str:
     if args.json:
         import json
@@ -110,6 +119,7 @@ def _run(name: str, rest: list[str]) -> int:
     args = _parse(_verb_parser(name, module), rest)
     logging.basicConfig(level=args.log_level.upper(), format="ringscope: %(message)s", stream=sys.stderr)
     result: Result = module.run(args)
+    _picture(result, args)
     _write(_render(result, args), args.output)
     return result.exit_code
 

@@ -51,6 +51,7 @@ def test_queue_id_policy_changes_nothing_but_the_id(capsys: pytest.CaptureFixtur
 def test_written_files_explain_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = tmp_path / "machine"
     _, rehearsed = rehearse(capsys, "--gpu", "mi300a", "--streams", "high,low", "--write", str(folder))
+    assert {rule["standing"] for rule in rehearsed.pop("fidelity")} == {"captured", "inferred"}
     assert main(["explain", "--json", str(folder)]) == 0
     assert json.loads(capsys.readouterr().out) == rehearsed
     assert main(["rehearse", "--write", str(folder)]) == 2

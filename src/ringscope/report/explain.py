@@ -16,11 +16,14 @@ from ringscope.join.queues import (
     JoinedQueue,
     PipePriority,
     doorbell_of,
+    mqd_address_of,
     ring_base_of,
     ring_bytes_of,
 )
 from ringscope.join.streams import HSA_PRIORITY, Stream
+from ringscope.parts.mqd import HQD_DWORDS, HQD_FIRST_DWORD
 from ringscope.report.terminal import Terminal, columns, wrapped
+from ringscope.report.timeline import timeline
 from ringscope.snapshot import Device
 from ringscope.verdicts.answer import Answer, Verdict, count
 from ringscope.verdicts.runlists import words
@@ -42,8 +45,27 @@ def _hex(number: int | None) -> str | None:
     return None if number is None else f"{number:#x}"
 
 
-def _queue_data(queue: JoinedQueue) -> dict[str, Any]:
+def _registers(queue: JoinedQueue) -> dict[str, str]:
+    """Registers of the first XCC that do not read 0, live ones where a slot holds the queue; pairs as one value."""
+    image = queue.slots[0].hqd.image if queue.slots else queue.queue.mqds[0].image if queue.queue.mqds else None
+    if image is None:
+        return {}
+    first, last = (HQD_FIRST_DWORD, HQD_FIRST_DWORD + HQD_DWORDS - 1) if queue.is_compute else (0, 127)
+    found: dict[str, int] = {}
+    for dword, word in enumerate(image.words, image.first_dword):
+        register = next(iter(image.layout.by_dword.get(dword, ())), None)
+        if register is None or not word or not first <= dword <= last:
+            continue
+        name, upper = register.name, register.name.endswith("_hi")
+        if name.endswith(("_lo", "_hi")):
+            name = name[:-3]
+        found[name] = found.get(name, 0) | word << (32 if upper else 0)
+    return {name: f"{value:#x}" for name, value in found.items()}
+
+
+def _queue_data(place: int, queue: JoinedQueue) -> dict[str, Any]:
     return {
+        "id": place,
         "name": queue.name,
         "gpu_id": queue.gpu_id,
         "type": queue.queue.type.value,
@@ -56,9 +78,18 @@ def _queue_data(queue: JoinedQueue) -> dict[str, Any]:
         "queue_priority": queue.queue_priority,
         "vmid": queue.vmid,
         "live": queue.live,
+        "state": _state(queue),
         "read_pointer_dwords": queue.read_pointer,
         "write_pointer_dwords": queue.write_pointer,
         "mqd_copies": len(queue.queue.mqds),
+        "mqds": [
+            {
+                "xcc": mqd.xcc,
+                "address": _hex(mqd_address_of(mqd.image)) if queue.is_compute else None,
+                "at": str(mqd.source),
+            }
+            for mqd in queue.queue.mqds
+        ],
         "hqds": [
             {"xcc": slot.hqd.xcc, "pipe": slot.hqd.pipe, "queue": slot.hqd.queue, "at": str(slot.hqd.source)}
             for slot in queue.slots
@@ -67,7 +98,39 @@ def _queue_data(queue: JoinedQueue) -> dict[str, Any]:
             {"xcc": diff.xcc, "register": diff.register, "saved": diff.saved, "live": diff.live}
             for diff in queue.differences
         ],
+        "registers": _registers(queue),
         "at": str(queue.queue.source),
+    }
+
+
+def _device_data(main: State, device: Device, claimed: frozenset[int]) -> dict[str, Any]:
+    part = _part(main, device)
+    return {
+        "node": device.node,
+        "gpu_id": device.gpu_id,
+        "name": part[0] if part else None,
+        "generation": device.generation.value if device.generation else None,
+        "xccs": device.xccs,
+        "hws": any(hiq.active for hiq in device.hiqs),
+        "hqd_slots_per_xcc": device.slots_per_xcc,
+        "hqds_active": sum(hqd.active for hqd in device.hqds),
+        "hqds_active_per_xcc": _busy(device),
+        "slots": sorted({hqd.name for hqd in device.hqds}),
+        "unclaimed": [
+            {
+                "xcc": hqd.xcc,
+                "pipe": hqd.pipe,
+                "queue": hqd.queue,
+                "ring_base": _hex(ring_base_of(hqd.image)),
+                "ring_bytes": ring_bytes_of(hqd.image),
+                "doorbell_index": doorbell_of(hqd.image),
+                "vmid": hqd.image.get("cp_hqd_vmid", "vmid"),
+                "at": str(hqd.source),
+            }
+            for hqd in device.hqds
+            if hqd.active and id(hqd) not in claimed
+        ],
+        "at": str(device.source),
     }
 
 
@@ -87,25 +150,24 @@ def _busy(device: Device) -> int:
 
 
 def data(case: Case, answers: Sequence[Answer], unread: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The whole result in JSON types; addresses are hex strings, everything else that counts is a number."""
+    """The whole result in JSON types; addresses and registers are hex strings, all else that counts is a number.
+
+    A queue's ``id`` is its place among all queues, by which streams refer to it.
+    """
     main = case.main
+    ids = {id(queue): place for place, queue in enumerate(main.queues if main else ())}
+    claimed = frozenset(id(slot.hqd) for queue in (main.queues if main else ()) for slot in queue.slots)
     return {
         "schema": SCHEMA,
         "snapshot": main.snapshot.label if main else None,
-        "devices": [
-            {
-                "node": device.node,
-                "gpu_id": device.gpu_id,
-                "generation": device.generation.value if device.generation else None,
-                "xccs": device.xccs,
-                "hqd_slots_per_xcc": device.slots_per_xcc,
-                "hqds_active": sum(hqd.active for hqd in device.hqds),
-                "at": str(device.source),
-            }
-            for device in (main.snapshot.devices if main else ())
-        ],
+        "devices": [_device_data(main, device, claimed) for device in main.snapshot.devices] if main else [],
         "processes": [
-            {"pid": pid, "queues": [_queue_data(queue) for queue in queues]}
+            {
+                "pid": pid,
+                "name": queues[0].process.name,
+                "queues": [_queue_data(ids[id(queue)], queue) for queue in queues],
+                "at": str(queues[0].process.source),
+            }
             for pid, queues in _processes(main.queues if main else ()).items()
         ],
         "streams": [
@@ -115,6 +177,8 @@ def data(case: Case, answers: Sequence[Answer], unread: Sequence[tuple[str, str]
                 "ring_base": _hex(stream.ring_base),
                 "pid": stream.pid,
                 "queue": stream.queue.name if stream.queue else None,
+                "queue_id": ids[id(stream.queue)] if stream.queue else None,
+                "recording": stream.recording,
                 "at": str(stream.source),
             }
             for stream in case.streams
@@ -150,6 +214,8 @@ def data(case: Case, answers: Sequence[Answer], unread: Sequence[tuple[str, str]
             {"origin": recording.origin, "facts": dict(recording.facts), "counters": dict(recording.counters)}
             for recording in case.recordings
         ],
+        "time": [found for recording in case.recordings if (found := timeline(recording))],
+        "notes": _note_texts(case),
         "unread": [{"path": path, "why": why} for path, why in unread],
     }
 
@@ -450,21 +516,26 @@ def _at(sources: Sequence[object]) -> str:
     return f" ({', '.join(str(source) for source in sources[:3])}{more})"
 
 
-def _notes(case: Case, unread: Sequence[tuple[str, str]], verbose: bool, terminal: Terminal) -> list[str]:
+def _note_texts(case: Case) -> list[str]:
+    """What a reader must know of this evidence before trusting it."""
     notes = []
     stale = [queue for queue in (case.main.queues if case.main else ()) if queue.live and queue.differences]
     if stale:
         names = ", ".join(queue.name for queue in stale[:4]) + (" and others" if len(stale) > 4 else "")
         notes.append(f"the MQDs of {names} were saved before the slots were read: pointers and VMID come from hqds")
-    odd = [
+    notes += [
         f"{queue.name}: {diff.register} is {diff.saved:#x} in mqds and {diff.live:#x} in its slot on XCC {diff.xcc}"
         for queue in stale
         for diff in queue.differences
         if not diff.expected
     ]
-    notes += odd
     notes += [note for state in case.states for note in state.snapshot.notes]
     notes += [note for recording in case.recordings for note in recording.notes]
+    return list(dict.fromkeys(notes))
+
+
+def _notes(case: Case, unread: Sequence[tuple[str, str]], verbose: bool, terminal: Terminal) -> list[str]:
+    notes = _note_texts(case)
     notes += [f"not read: {path} ({why})" for path, why in (unread if verbose else unread[:3])]
     if len(unread) > 3 and not verbose:
         notes.append(f"{len(unread) - 3} more files were not read; --verbose names them")

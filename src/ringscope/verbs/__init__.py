@@ -5,8 +5,10 @@ A verb module is imported only when its verb is called, so that ``ringscope --he
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from ringscope.errors import EXIT_CLEAN
 from ringscope.report.terminal import Terminal
@@ -17,9 +19,22 @@ class Result:
     """What a verb found out.
 
     ``data`` is what ``--json`` prints (JSON types only, with a ``schema`` key); ``text`` draws the same for a
-    terminal; ``exit_code`` is 0 clean, 1 findings, 2 usage or input error, 3 evidence insufficient.
+    terminal; ``exit_code`` is 0 clean, 1 findings, 2 usage or input error, 3 evidence insufficient. ``pictures`` makes
+    the files of those options that :func:`picture_options` added, by the option's name.
     """
 
     data: object
     text: Callable[[Terminal], str]
     exit_code: int = EXIT_CLEAN
+    pictures: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+
+
+PICTURES = {
+    "html": "write the result to FILE as a page that opens offline",
+}
+
+
+def picture_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Declare options that also write the result to a file, for a verb whose Result has those ``pictures``."""
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=PICTURES[name])

@@ -7,7 +7,7 @@ in order and compared. Files are known by what they hold, not by their names.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INSUFFICIENT
@@ -16,7 +16,8 @@ from ringscope.join import case_of
 from ringscope.parts.catalogue import generation_of_gfx
 from ringscope.parts.layout import Generation
 from ringscope.report import explain
-from ringscope.verbs import Result
+from ringscope.report.page import page
+from ringscope.verbs import Result, picture_options
 from ringscope.verdicts import answers
 from ringscope.verdicts.answer import Verdict
 
@@ -28,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--gfx", metavar="TARGET", help="what the device is, when the capture cannot tell (90a, 1100 …)"
     )
     parser.add_argument("--verbose", "-v", action="store_true", help="show all evidence, file:line by file:line")
+    picture_options(parser, "html")
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -35,8 +37,13 @@ def run(args: argparse.Namespace) -> Result:
     return explained(args.paths, generation_of_gfx(args.gfx) if args.gfx else None, args.verbose)
 
 
-def explained(paths: Sequence[Path], generation: Generation | None, verbose: bool) -> Result:
-    """What the files at ``paths`` show."""
+def explained(
+    paths: Sequence[Path],
+    generation: Generation | None,
+    verbose: bool,
+    fidelity: Sequence[Mapping[str, str]] = (),
+) -> Result:
+    """What the files at ``paths`` show; ``fidelity`` says what a model rests on, when one wrote them."""
     capture = collect(paths, generation)
     case = case_of(capture.snapshots, capture.recordings)
     found = answers(case)
@@ -47,8 +54,10 @@ def explained(paths: Sequence[Path], generation: Generation | None, verbose: boo
         code = EXIT_INSUFFICIENT
     else:
         code = EXIT_CLEAN
+    data = explain.data(case, found, unread) | ({"fidelity": list(fidelity)} if fidelity else {})
     return Result(
-        explain.data(case, found, unread),
+        data,
         lambda terminal: explain.text(case, found, unread, terminal, verbose),
         code,
+        {"html": lambda: page(data)},
     )

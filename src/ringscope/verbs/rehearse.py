@@ -13,11 +13,12 @@ from pathlib import Path
 from ringscope.errors import InputError
 from ringscope.parts import catalogue
 from ringscope.report.files import write_folder_aside
+from ringscope.stack.firmware import FirmwareSpec
 from ringscope.stack.hip import HipSettings, StreamPriority
 from ringscope.stack.machine import MachineSpec, QueueIds, SchedPolicy
 from ringscope.stack.rehearse import ProcessSpec, rehearse
 from ringscope.stack.rocm import RocmVersion
-from ringscope.verbs import Result
+from ringscope.verbs import Result, picture_options
 from ringscope.verbs.explain import explained
 
 POLICIES = {
@@ -44,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--write", type=Path, metavar="DIR", help="keep the machine's files in a new folder")
     parser.add_argument("--verbose", "-v", action="store_true", help="show all evidence")
+    picture_options(parser, "html")
 
 
 def streams(text: str) -> tuple[int, ...]:
@@ -55,6 +57,18 @@ def streams(text: str) -> tuple[int, ...]:
     if unknown := [word for word in words if word not in names]:
         raise InputError(f"no stream priority {unknown[0]!r}", "--streams", "give high, normal, low or a number")
     return tuple(names[word] for word in words)
+
+
+def fidelity(rocm: RocmVersion) -> list[dict[str, str]]:
+    """What the model rests on, a row a rule: those of the firmware, and those of the release that are inferred."""
+    rows = [
+        {"rule": rule.name, "setting": rule.value, "standing": rule.standing.value, "source": rule.source}
+        for rule in FirmwareSpec().rules()
+    ]
+    return rows + [
+        {"rule": name, "setting": str(rocm), "standing": "inferred", "source": "taken from the release before"}
+        for name in rocm.guesses()
+    ]
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -76,4 +90,4 @@ def run(args: argparse.Namespace) -> Result:
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.write or Path(scratch) / "machine"
         write_folder_aside(folder, {path: text.encode() for path, text in files.items()})
-        return explained([folder], part.generation, args.verbose)
+        return explained([folder], part.generation, args.verbose, fidelity(spec.rocm))
