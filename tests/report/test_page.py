@@ -441,13 +441,11 @@ def test_long_lists_are_made_batch_by_batch(browser: Browser, tmp_path: Path) ->
 
 def test_it_prints_with_every_answer_open(browser: Browser, folder: Path) -> None:
     browser.open(folder / "small.html")
-    browser.eval("addEventListener('beforeprint', () => setTimeout(() => {}, 0))")
-    browser.eval(
-        "window.open_ = 0, addEventListener('beforeprint', () => { window.open_ = document.querySelectorAll('.answer:not([open])').length })"
-    )
+    folded = "document.querySelectorAll('.answer:not([open])').length"
+    browser.eval(f"addEventListener('beforeprint', () => {{ window.folded = {folded} }})")
     paper = base64.b64decode(browser.call("Page.printToPDF")["data"])
     assert paper.startswith(b"%PDF")
-    assert browser.eval("window.open_") == 0
+    assert browser.eval("window.folded") == 0
     assert browser.eval("document.querySelectorAll('.answer[open]').length") == 0, "and closes them again"
 
 
@@ -466,9 +464,7 @@ def test_its_data_can_be_saved(browser: Browser, folder: Path, tmp_path: Path) -
 def test_a_trace_is_drawn_lane_by_lane(browser: Browser, folder: Path) -> None:
     (found,) = small()["time"]
     browser.open(folder / "small.html")
-    assert texts(browser, ".lane > span") == [
-        f"{lane['name']} {count(lane['runs'], 'run')}" for lane in found["lanes"]
-    ]
+    assert texts(browser, ".lane > span") == [f"{lane['name']} {count(lane['runs'], 'run')}" for lane in found["lanes"]]
     assert browser.eval("[...document.querySelectorAll('.lane svg')].map(s => s.querySelectorAll('rect').length)") == [
         len(lane["spans"]) for lane in found["lanes"]
     ]

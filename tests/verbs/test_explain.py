@@ -134,7 +134,7 @@ def test_a_tarball_explains_like_the_folder(capsys: pytest.CaptureFixture[str], 
     def without_places(value: Any) -> Any:
         if isinstance(value, dict):
             kept = {key: without_places(item) for key, item in value.items() if key not in {"at", "because"}}
-            return {key: item for key, item in kept.items() if key not in {"snapshot", "snapshots"}}
+            return {key: item for key, item in kept.items() if key not in {"snapshot", "snapshots", "notes"}}
         return [without_places(item) for item in value] if isinstance(value, list) else value
 
     assert without_places(from_tar) == without_places(from_folder)

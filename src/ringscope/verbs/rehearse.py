@@ -17,7 +17,7 @@ from ringscope.stack.firmware import FirmwareSpec
 from ringscope.stack.hip import HipSettings, StreamPriority
 from ringscope.stack.machine import MachineSpec, QueueIds, SchedPolicy
 from ringscope.stack.rehearse import ProcessSpec, rehearse
-from ringscope.stack.rocm import RocmVersion
+from ringscope.stack.rocm import RULES, RocmVersion
 from ringscope.verbs import Result, picture_options
 from ringscope.verbs.explain import explained
 
@@ -67,7 +67,8 @@ def fidelity(rocm: RocmVersion) -> list[dict[str, str]]:
     ]
     return rows + [
         {"rule": name, "setting": str(rocm), "standing": "inferred", "source": "taken from the release before"}
-        for name in rocm.guesses()
+        for name, table in RULES.items()
+        if rocm.inferred(table)
     ]
 
 
