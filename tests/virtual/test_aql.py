@@ -121,6 +121,16 @@ def test_a_dependency_that_is_not_mapped_is_a_memory_fault(capsys: pytest.Captur
         assert "0x6660008, which is not mapped" in capsys.readouterr().err
 
 
+def test_shared_memory_that_went_away_is_a_fault_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with bench() as b:
+        ring, event = armed(b), b.client.events.create(events.MEMORY, False)
+        b.client.space.share(0x10000, 4096)  # nothing is ever mapped there (vm.mmap_min_addr)
+        b.submit(ring, barrier(aql.BARRIER_AND, 0x10000))
+        b.processor.turn()
+        assert event.signaled and ring.fault
+        assert "no longer has" in capsys.readouterr().err
+
+
 def test_higher_priority_goes_first_and_equals_share() -> None:
     with bench() as b:
         low, high = b.ring(priority=0), b.ring(priority=11)

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from exec_runs import Build, Runner, fetched
 
-from ringscope.parts.catalogue import find
+from ringscope.parts.catalogue import devices, find
 from ringscope.recording import Kind
 from ringscope.virtual.rocm import ROOTS, Root
 
@@ -30,6 +30,19 @@ def test_rocminfo_shows_the_device(pair: tuple[Root, str], virtual: Runner) -> N
     assert f"AMD Instinct {gpu.upper()}" in ran.out
     assert re.search(rf"Name: +gfx{find(gpu).gfx} ", ran.out)
     assert re.search(rf"Compute Unit: +{find(gpu).cus} ", ran.out)
+    ran.clean()
+
+
+def test_a_device_that_the_rocm_does_not_know_is_said_to_be_so(virtual: Runner) -> None:
+    ran = virtual(fetched(ROOTS[0]), "rocminfo", gpu="mi308x")
+    assert "its ROCm may not know gfx942; choose another --gpu" in ran.err
+    assert "gfx942" not in ran.out
+
+
+@pytest.mark.parametrize("gpu", [device.key for device in devices() if device.doorbell_bytes == 8])
+def test_the_newest_rocm_takes_every_device(gpu: str, newest: Root, virtual: Runner) -> None:
+    ran = virtual(newest, "rocminfo", gpu=gpu)
+    assert ran.code == 0 and re.search(rf"Name: +gfx{find(gpu).gfx} ", ran.out)
     ran.clean()
 
 
@@ -78,6 +91,7 @@ def test_copies_are_right(pair: tuple[Root, str], virtual: Runner, built: Build)
     ran.clean()
     kinds = ran.recording.counters
     assert kinds["packet:sdma-copy"]
+    assert kinds["ioctl:SVM"]  # save areas and managed memory are the program's own
     assert {event.attrs["how"] for event in ran.recording.of(Kind.DISPATCH)} == {"carried-out"}
 
 

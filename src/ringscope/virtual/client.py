@@ -20,7 +20,10 @@ MMIO_OFFSET = 0x8000
 
 @dataclass(slots=True, eq=False)
 class Client:
-    """A process of the virtual GPU. ``fd`` is the file that its ``/dev/kfd`` really is."""
+    """A process of the virtual GPU. ``fd`` is the file that its ``/dev/kfd`` really is.
+
+    ``took_device`` turns true when its runtime goes beyond looking: an event or a queue.
+    """
 
     pid: int
     number: int
@@ -37,7 +40,7 @@ class Client:
     exported: list[bytes] = field(default_factory=list)
     svm: dict[int, int] = field(default_factory=dict)
     next_buffer: int = 1
-    bound: bool = False
+    took_device: bool = False
     xnack: bool = False
     runtime: bool = False
     event_page: int = 0

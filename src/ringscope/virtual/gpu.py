@@ -78,6 +78,7 @@ class Gpu:
         self.processes = 0
         self.queues = 0
         self.rotations = 0
+        self.strangers = 0
         self._listener = listener
         self._by_descriptor: dict[str, Client] = {}
         self._waits: list[Wait] = []
@@ -130,6 +131,7 @@ class Gpu:
         for key in client.exported:
             self.exported.pop(key, None)
         self.processor.kernels.forget(client)
+        self.strangers += not client.took_device
         self._report_progress()
         self.kfd.exit(client.pid)
         self._remap()
@@ -244,6 +246,7 @@ class Gpu:
             wanted.read_pointer, wanted.write_pointer, slot // 8, wanted.priority, wanted.percentage, wanted.cwsr_base,
         )  # fmt: skip
         client.rings[ring.number] = ring
+        client.took_device = True
         self.queues += 1
         self.processor.add(ring)
         self._remap()
@@ -483,6 +486,11 @@ class Gpu:
             f"{_count(self.processor.refused, 'queue')} stopped by a fault · "
             f"{_count(sum(self.unknown.values()), 'unknown ioctl')}"
         ]
+        if self.strangers and self.strangers == self.processes:
+            lines.append(
+                "the program opened the driver and left the device alone: "
+                f"its ROCm may not know gfx{self.model.part.gfx}; choose another --gpu"
+            )
         if self.rotations:
             lines.append(f"over-subscribed: the slots changed hands {self.rotations} times")
         if fired := dict(self.faults.fired):

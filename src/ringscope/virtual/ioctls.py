@@ -124,7 +124,6 @@ def acquire_vm(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
     _gpu(gpu, gpu_id)
     if not gpu.is_render(call.tid, drm_fd):
         raise _refuse(errno.EINVAL, "no render node")
-    client.bound = True
 
 
 def alloc_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
@@ -197,6 +196,7 @@ def create_event(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
             raise _refuse(errno.EINVAL, "the event page is no buffer of the process")
         client.event_page = page
     event = client.events.create(kind, bool(auto_reset))
+    client.took_device = True
     trigger = event.number if kind == events.SIGNAL else 0
     struct.pack_into("<2I", a, 8, trigger, kind)
     struct.pack_into("<2I", a, 24, event.number, trigger)

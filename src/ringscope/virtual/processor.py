@@ -7,6 +7,7 @@ waited longest.
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Callable
@@ -90,9 +91,12 @@ class Processor:
         except MemoryFault as fault:
             self.stop(ring, f"touched GPU address {fault.va:#x}, which is not mapped", ERROR_NONE)
             ring.client.events.signal_type(MEMORY, memory_exception(fault.va, ring.gpu_id))
-        except OSError:
-            # The process is going away under us: its pidfd says so next.
+        except OSError as error:
             ring.waiting = False
+            # A process that is going away says so next, through its pidfd; one that lives has unmapped what it shared.
+            if error.errno != errno.ESRCH:
+                self.stop(ring, f"touched memory that the program no longer has ({error.strerror})", ERROR_NONE)
+                ring.client.events.signal_type(MEMORY, memory_exception(0, ring.gpu_id))
         return 1
 
     def stop(self, ring: Ring, why: str, code: int) -> None:

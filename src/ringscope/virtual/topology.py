@@ -33,11 +33,10 @@ GPU_NODE = 1
 _PCIE, _VRAM_PUBLIC, _GPU_CACHE = 2, 1, 8
 _SIMD_ID_BASE = 0x80001000
 RENDER_MINOR = 128
-CAPABILITY = 0x80 | 2 << 8 | 2 << 12 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 26
-"""Four watch points, 64-bit AQL doorbells, EDC, RAS notice, ASIC revision 1, SRAM ECC (kfd_sysfs.h; facts §10.2).
+CAPABILITY = 0x80 | 2 << 8 | 2 << 12 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 26 | 1 << 27
+"""Four watch points, 64-bit AQL doorbells, EDC, RAS notice, ASIC revision 1, SRAM ECC, SVM (kfd_sysfs.h; facts §10.2).
 
-SVM (1 << 27) and trap debugging (1 << 29) are left out: with SVM the runtime would keep save areas in memory of its
-own, and with trap debugging it would expect a debugger's error reports. Both paths work (see the tests).
+Trap debugging (1 << 29) is left out: with it a runtime expects a debugger's reports of errors.
 """
 
 
