@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("numba")
+
 from ringscope.scenario.launch import MEETINGS, MOST_QUEUES, StepCost, step_cost
 from ringscope.stack.budget import Job, Mpi, fits
 from ringscope.stack.hip import HipSettings

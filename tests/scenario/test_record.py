@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from asking import NO, YES
 
+pytest.importorskip("numba")
+
 from ringscope.engine.run import Engine
 from ringscope.join import case_of
 from ringscope.join.dispatches import kernels_of

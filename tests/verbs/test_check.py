@@ -61,6 +61,7 @@ def test_the_text_fits_a_hundred_columns(ranks: int, capsys: pytest.CaptureFixtu
 
 
 def test_the_cost_of_time_slicing_is_simulated(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("numba")
     _, over = check(capsys, "--gpu mi300a --ranks 8 --hw-queues 4 --mpi openmpi")
     cost = over["cost"]
     assert 5e6 < cost["wait_ns"] < 2e7

@@ -128,3 +128,21 @@ def test_without_numba_one_line_says_what_to_install() -> None:
 def test_a_cache_folder_that_cannot_be_written_breaks_nothing() -> None:
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_CACHE_DIR": "/dev/null/cache"}
     subprocess.run([sys.executable, "-c", "import ringscope.engine.core"], env=env, check=True)
+
+
+def test_answers_about_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    over = ROOT / "examples" / "over-subscribed.toml"
+    assert main(["simulate", str(over), "--answers", "--json"]) == 1
+    said = {row["id"]: row for row in json.loads(capsys.readouterr().out)["answers"]}
+    assert (said["over-subscribed"]["answer"], said["over-subscribed"]["confidence"]) == ("yes", "certain")
+    assert said["runlists-while-running"]["answer"] == "no"
+    assert main(["simulate", str(ROOT / "examples" / "two-processes.toml"), "--answers"]) == 0
+    text = capsys.readouterr().out
+    assert "Over-subscribed?                  no " in text
+    assert "Are the CUs saturated?            yes" in text
+
+
+def test_queues_that_come_and_go_are_answered_from_the_recording_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    path = ROOT / "examples" / "coming-and-going.toml"
+    said = json.loads(simulate(str(path), "--answers", "--json", capsys=capsys))["answers"]
+    assert {row["id"]: row["answer"] for row in said}["runlists-while-running"] == "no"

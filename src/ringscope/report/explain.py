@@ -256,7 +256,7 @@ def text(
     lines += _recordings(case, terminal)
     if len(case.states) > 1:
         lines += ["", *_changes(case, terminal)]
-    lines += ["", *_answers(answers, terminal, verbose)]
+    lines += ["", *answer_lines(answers, terminal, verbose)]
     lines += _open(answers, terminal, verbose)
     lines += _notes(case, unread, verbose, terminal)
     return "\n".join(lines).strip("\n")
@@ -450,7 +450,7 @@ def _changes(case: Case, terminal: Terminal) -> list[str]:
     return [*lines, *columns(rows)]
 
 
-def _answers(answers: Sequence[Answer], terminal: Terminal, verbose: bool) -> list[str]:
+def answer_lines(answers: Sequence[Answer], terminal: Terminal, verbose: bool = False) -> list[str]:
     """The table of answers: decided ones first; those that this evidence does not touch only when asked for all."""
     told = [answer for answer in answers if verbose or not answer.quiet]
     width = max((len(answer.question) for answer in told), default=0)
@@ -512,8 +512,9 @@ def _open(answers: Sequence[Answer], terminal: Terminal, verbose: bool) -> list[
 def _at(sources: Sequence[object]) -> str:
     if not sources:
         return ""
-    more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
-    return f" ({', '.join(str(source) for source in sources[:3])}{more})"
+    places = tuple(dict.fromkeys(map(str, sources)))
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return f" ({', '.join(places[:3])}{more})"
 
 
 def _note_texts(case: Case) -> list[str]:

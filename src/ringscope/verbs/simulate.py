@@ -26,19 +26,26 @@ from ringscope.engine.policies import POLICIES
 from ringscope.engine.run import Engine
 from ringscope.engine.spec import Machine, Queue, Spec
 from ringscope.engine.state import PARTS
-from ringscope.errors import InputError
+from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, InputError
 from ringscope.evidence import rocpd, rocprofv3
+from ringscope.join import case_of
 from ringscope.recording import Kind
+from ringscope.report import explain
 from ringscope.report.files import write_aside, write_folder_aside
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.scenario.build import Built, build
-from ringscope.scenario.outcome import Estimate, Outcome, simulate
+from ringscope.scenario.outcome import STEPS, Estimate, Outcome, simulate
+from ringscope.scenario.record import recording
 from ringscope.scenario.schema import load
 from ringscope.scenario.units import nanoseconds, spoken
 from ringscope.stack.text import capture
 from ringscope.verbs import Result
+from ringscope.verdicts import answers
+from ringscope.verdicts.answer import Answer
 
 SCHEMA = "ringscope.simulate/1"
+MOST_TRACED = 100_000
+"""Packets after which the traced run for --answers stops: more would not change an answer."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +56,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parquet", type=Path, metavar="OUT", help="write every finished request (needs polars)")
     parser.add_argument("--snapshot-at", metavar="TIME", help='write the queues\' state at that time, such as "5 ms"')
     parser.add_argument("--snapshot-dir", type=Path, metavar="DIR", help="new folder for it, in debugfs form")
+    parser.add_argument("--answers", action="store_true", help="answer explain's questions about the run, too")
+    parser.add_argument("--verbose", "-v", action="store_true", help="with --answers: all evidence")
     parser.add_argument("--policies", action="store_true", help="list the firmware-private rules and their choices")
 
 
@@ -69,7 +78,29 @@ def run(args: argparse.Namespace) -> Result:
         outcome = simulate(simulation, tell, look, look_at)
     if args.parquet:
         _parquet(outcome, args.parquet)
-    return Result(data(outcome), lambda terminal: text(outcome, terminal))
+    if not args.answers:
+        return Result(data(outcome), lambda terminal: text(outcome, terminal))
+    found = _answers(simulation)
+    return Result(
+        data(outcome) | {"answers": [explain.answer_data(answer) for answer in found]},
+        lambda terminal: "\n".join([text(outcome, terminal), "", *explain.answer_lines(found, terminal, args.verbose)]),
+        EXIT_FINDINGS if any(answer.finding for answer in found) else EXIT_CLEAN,
+    )
+
+
+def _answers(simulation: Built) -> tuple[Answer, ...]:
+    """The verdicts on the first replication, traced: to its end, or until so many packets are done."""
+    engine = Engine(simulation.spec, trace=True)
+    snapshots = []
+    for step in range(1, STEPS + 1):
+        engine.run(simulation.scenario.horizon_ns * step // STEPS)
+        full = len(engine.trace) > MOST_TRACED
+        # The driver of the model holds every queue from the start, so a state in between would show those to come.
+        if not simulation.spec.controls and (full or step in (STEPS // 2, STEPS)):
+            snapshots.append(simulation.snapshot(engine.state, f"at {spoken(engine.now)}"))
+        if full:
+            break
+    return answers(case_of(tuple(snapshots), (recording(simulation, engine),)))
 
 
 def warm_up() -> None:

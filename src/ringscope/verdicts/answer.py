@@ -164,4 +164,4 @@ def count(number: int, name: str) -> str:
         return f"1 {name}"
     if name.endswith("y") and name[-2] not in "aeiou":
         return f"{number} {name[:-1]}ies"
-    return f"{number} {name}{'es' if name.endswith('ss') else 's'}"
+    return f"{number} {name}{'es' if name.endswith(('ss', 'ch')) else 's'}"

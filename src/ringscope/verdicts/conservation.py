@@ -93,6 +93,10 @@ def span(kernels: tuple[Kernel, ...]) -> int:
     return max(kernel.end_ns for kernel in kernels) - kernels[0].begin_ns
 
 
+def _spoken(per_second: float) -> str:
+    return f"{per_second:.0f}/s" if per_second >= 100 else f"{per_second:.3g}/s"
+
+
 def answer(case: Case) -> Answer:
     """Answer from a trace of several processes, with each one's rate and their sum; logs that mix processes say no."""
     together, alone = together_and_alone(case)
@@ -102,16 +106,16 @@ def answer(case: Case) -> Answer:
     covered = span(kernels)
     per_pid = Counter(kernel.pid for kernel in kernels)
     each = ", ".join(
-        f"{pid}: {n * 1e9 / covered:.4g}/s" for pid, n in sorted(per_pid.items(), key=lambda i: i[0] or 0)[:4]
+        f"{pid}: {_spoken(n * 1e9 / covered)}" for pid, n in sorted(per_pid.items(), key=lambda i: i[0] or 0)[:4]
     )
     total = rate(kernels, covered)
-    text = f"{each}{' …' if len(per_pid) > 4 else ''}; {total:.4g}/s in total"
+    text = f"{each}{' …' if len(per_pid) > 4 else ''}; {_spoken(total)} in total"
     at = (kernels[0].event.source, kernels[-1].event.source)
     because = [Because(f"{recording.origin}: {count(len(kernels), 'kernel')} of {count(len(per_pid), 'process')}", at)]
     if alone is not None:
         base = rate(alone[1], span(alone[1]))
         text += f" = {total / base:.0%} of one alone" if base else ""
-        because.append(Because(f"{alone[0].origin}: {base:.4g}/s alone", (alone[1][0].event.source,)))
+        because.append(Because(f"{alone[0].origin}: {_spoken(base)} alone", (alone[1][0].event.source,)))
     return ASKS.yes(text, tuple(because), certain("every kernel of the trace names its process"))
 
 
