@@ -304,37 +304,39 @@ def first_fit(s: State, base: int, room: int, need: int) -> int:
 
 
 @hot
-def find_cu(s: State, i: int, k: int, xcc: int, mask: int, need: int) -> int:
+def find_cu(s: State, k: int, xcc: int, bit: int, mask: int, need: int) -> int:  # noqa: PLR0917
     """A CU of the XCC on which the next workgroup of share ``k`` fits; leaves its shader engine in the share.
 
-    When there is none: ``-2 - engine`` for the one shader engine that is waited for, -1 when any will do. Pipe ``i``
-    remembers in ``full`` which shader engines had no room for this need, so that only CUs freed since are looked at.
+    When there is none: ``-2 - engine`` for the one shader engine that is waited for, -1 when any will do. A shader
+    engine remembers in ``known`` which pipes (``bit``) found no room in it, so that they look only at CUs freed since.
     """
     g = s.g[0]
-    pipe = s.pipe[i]
     ses = g.ses
     engine = s.share[k].engine_turn + 0
     for _ in range(ses):
         e = xcc * ses + engine
         allowed = s.mask[mask, e]
         if allowed != 0:
-            bit = 1 << engine
-            if pipe.looked & bit == 0:
-                se = s.se[e]
+            se = s.se[e]
+            if se.looked & bit == 0:
                 room = allowed & se.available
-                if pipe.full & bit:
+                base = e * g.cus_stride
+                if se.known & bit:
                     room &= se.freed
-                if room != 0:
+                cu = -1
+                if room & (room - 1) == 0 and room == se.freed:
+                    if room != 0 and ((s.cu[base + se.last_freed] | GUARDS) - need) & GUARDS == GUARDS:
+                        cu = base + se.last_freed
+                else:
                     turn = se.turn + 0
-                    base = e * g.cus_stride
                     cu = first_fit(s, base + turn, room >> turn, need)
                     if cu < 0:
                         cu = first_fit(s, base, room & ((1 << turn) - 1), need)
-                    if cu >= 0:
-                        s.share[k].engine_turn = engine
-                        return cu
-                pipe.full |= bit
-                pipe.looked |= bit
+                if cu >= 0:
+                    s.share[k].engine_turn = engine
+                    return cu
+                se.known |= bit
+                se.looked |= bit
             if g.placement == SE_STRICT:
                 return -2 - engine
         engine += 1
@@ -436,8 +438,11 @@ def leave_cu(s: State, w: int, need: int) -> None:
     bit = 1 << (cu - e * g.cus_stride)
     se.available |= bit
     se.freed |= bit
-    s.xcc[xcc].freed |= 1 << (e - xcc * g.ses)
+    se.looked = 0
+    se.last_freed = cu - e * g.cus_stride
+    s.xcc[xcc].freed = 1
     g.xccs_dirty |= 1 << xcc
+    g.xcc_dirty = xcc
     if free == g.full:
         g.busy_cu_ns += g.busy_cus * (g.now - g.busy_since)
         g.busy_since = g.now
@@ -448,74 +453,65 @@ def leave_cu(s: State, w: int, need: int) -> None:
 def place_workgroups(s: State, xcc: int) -> None:
     """Let the pipes of one XCC place workgroups until no rule allows another.
 
-    ``xcc.placing`` has a bit for every pipe with a workgroup to place, ``xcc.blocked`` for those that found no room.
+    ``xcc.placing`` has a bit for every pipe with a workgroup to place, ``xcc.blocked`` for those that found no room;
+    ``se.waiters`` are the blocked ones that wait for that shader engine.
     """
     g = s.g[0]
     x = s.xcc[xcc]
     n = g.pipes
-    first = xcc * n
+    ses = g.ses
     freed = x.freed + 0
-    x.freed = 0
-    if x.placing != 0:
-        mask = x.placing + 0
-        i = first
-        while mask != 0:
-            if mask & 1:
-                pipe = s.pipe[i]
-                pipe.looked = 0
-                if pipe.wants & freed:
-                    x.blocked &= ~(1 << (i - first))
-            mask >>= 1
-            i += 1
-        while True:
-            best = next_to_place(s, xcc)
-            if best < 0 or (x.blocked >> best) & 1:
-                break
-            i = first + best
-            pipe = s.pipe[i]
-            q = pipe.queue + 0
-            k = q * g.xccs + xcc
-            share = s.share[k]
-            if share.saved > 0:
-                need = s.packet[s.workgroup[share.saved_list].packet].need + 0
+    if freed != 0:
+        for e in range(xcc * ses, xcc * ses + ses):
+            if s.se[e].freed != 0:
+                x.blocked &= ~s.se[e].waiters
+                s.se[e].waiters = 0
+    while x.placing != 0:
+        best = next_to_place(s, xcc)
+        if best < 0 or (x.blocked >> best) & 1:
+            break
+        i = xcc * n + best
+        bit = 1 << best
+        pipe = s.pipe[i]
+        q = pipe.queue + 0
+        k = q * g.xccs + xcc
+        share = s.share[k]
+        if share.saved > 0:
+            need = s.packet[s.workgroup[share.saved_list].packet].need + 0
+        else:
+            need = s.packet[share.packet].need + 0
+        if need != pipe.need:
+            pipe.need = need
+            for e in range(xcc * ses, xcc * ses + ses):
+                s.se[e].known &= ~bit
+                s.se[e].looked &= ~bit
+        cu = find_cu(s, k, xcc, bit, s.queue[q].mask, need)
+        if cu < 0:
+            x.blocked |= bit
+            if cu <= -2:
+                s.se[xcc * ses - 2 - cu].waiters |= bit
             else:
-                need = s.packet[share.packet].need + 0
-            if need != pipe.need:
-                pipe.need = need
-                pipe.full = 0
-                pipe.looked = 0
-            cu = find_cu(s, i, k, xcc, s.queue[q].mask, need)
-            if cu < 0:
-                x.blocked |= 1 << best
-                pipe.wants = -1
-                if cu <= -2:
-                    pipe.wants = 1 << (-2 - cu)
-                if g.dispatch == FREE_SLOT:
-                    continue
-                break
-            place(s, k, xcc, cu)
-            over = share.saved == 0 and share.left == 0
-            if g.dispatch != KERNEL or over:
-                x.turn = best + 1 if best + 1 < n else 0
-            else:
-                x.turn = best
-            if over:
-                advance(s, i)
+                for e in range(xcc * ses, xcc * ses + ses):
+                    s.se[e].waiters |= bit
+            if g.dispatch == FREE_SLOT:
+                continue
+            break
+        place(s, k, xcc, cu)
+        over = share.saved == 0 and share.left == 0
+        if g.dispatch != KERNEL or over:
+            x.turn = best + 1 if best + 1 < n else 0
+        else:
+            x.turn = best
+        if over:
+            advance(s, i)
+    if freed != 0:
+        x.freed = 0
         # Who did not look at the CUs that were freed does not know any more whether his shader engine is full.
-        mask = x.placing + 0
-        i = first
-        while mask != 0:
-            if mask & 1:
-                pipe = s.pipe[i]
-                pipe.full &= pipe.looked | ~freed
-            mask >>= 1
-            i += 1
-    e = xcc * g.ses
-    while freed != 0:
-        if freed & 1:
-            s.se[e].freed = 0
-        freed >>= 1
-        e += 1
+        for e in range(xcc * ses, xcc * ses + ses):
+            se = s.se[e]
+            if se.freed != 0:
+                se.freed = 0
+                se.known &= se.looked
 
 
 @hot
@@ -568,10 +564,12 @@ def set_mode(s: State, i: int, mode: int) -> None:
         x.blocked &= ~bit
         pipe.need = -1
         g.xccs_dirty |= 1 << xcc
+        g.xcc_dirty = xcc
     elif pipe.mode == PLACING:
         x.placing &= ~bit
         x.blocked &= ~bit
         g.xccs_dirty |= 1 << xcc
+        g.xcc_dirty = xcc
     pipe.mode = mode
 
 
@@ -1404,11 +1402,10 @@ def swap_gangs(s: State) -> None:
 
 
 # ---- the run -------------------------------------------------------------------------------------------------------
-@hot
-def settle(s: State) -> None:
-    """The second half of an instant: everyone who decides, decides once."""
+@jit
+def decide_rarely(s: State) -> None:
+    """What is to be decided when more than CU room has changed."""
     g = s.g[0]
-    g.pending = 0
     if g.schedule_dirty != 0:
         g.schedule_dirty = 0
         if g.scheduler != CPSCH:
@@ -1426,12 +1423,29 @@ def settle(s: State) -> None:
                 mode = s.pipe[i].mode
                 if mode == IDLE or (mode == PLACING and g.now >= s.pipe[i].quantum_at):
                     advance(s, i)
+
+
+@jit
+def place_everywhere(s: State, dirty: int) -> None:
+    """Place workgroups on several XCCs in the same instant."""
+    for xcc in range(s.g[0].xccs):
+        if (dirty >> xcc) & 1:
+            place_workgroups(s, xcc)
+
+
+@hot
+def settle(s: State) -> None:
+    """The second half of an instant: everyone who decides, decides once."""
+    g = s.g[0]
+    g.pending = 0
+    if g.schedule_dirty + g.engines_dirty + g.pipes_dirty != 0:
+        decide_rarely(s)
     dirty = g.xccs_dirty + 0
-    if dirty != 0:
-        g.xccs_dirty = 0
-        for xcc in range(g.xccs):
-            if (dirty >> xcc) & 1:
-                place_workgroups(s, xcc)
+    g.xccs_dirty = 0
+    if dirty & (dirty - 1) != 0:
+        place_everywhere(s, dirty)
+    elif dirty != 0:
+        place_workgroups(s, g.xcc_dirty + 0)
 
 
 @jit

@@ -41,7 +41,7 @@ GLOBAL = _record(
     "restore_wave_ps wake_ns least_need resident trace_on "
     # of the run
     "started now events_held pending full phase cursor share tick_at control_next in_control wait_clock wake_queues "
-    "pipes_dirty xccs_dirty engines_dirty schedule_dirty "
+    "pipes_dirty xccs_dirty xcc_dirty engines_dirty schedule_dirty "
     "free_workgroup top_workgroup saved_workgroups bandwidth_used busy_cus busy_since "
     # results
     "events stale packets workgroups preemptions saved_waves runlists rotations dropped busy_cu_ns slot_ns slots_used "
@@ -60,10 +60,10 @@ QUEUE = _record(
 )
 # One queue on one XCC. ``left`` workgroups of ``packet`` are not placed yet, ``index`` is the next one's.
 SHARE = _record("head packet left index running_list running saved_list saved waves engine_turn placed_at ready_at")
-PIPE = _record("mode queue wants need full looked turn connected quantum_at quantum_event fetched_at")
+PIPE = _record("mode queue need turn connected quantum_at quantum_event fetched_at")
 XCC = _record("turn launch_ps freed placing blocked")
 ENGINE = _record("packet turn first_queue busy_ns")
-SHADER_ENGINE = _record("available freed turn")
+SHADER_ENGINE = _record("available freed last_freed known looked waiters turn")
 PROCESS = _record("mapped")
 THREAD = _record("source first last step state requests left arrival begun cursor host slot barrier pipe save room run")
 SOURCE = _record("arrival times_at times_n trace_at trace_n start limit taken next_at")
