@@ -60,7 +60,7 @@ def check_instant(engine: Engine) -> None:
     g = state.g[0]
     used = np.zeros_like(state.cu)
     alive = 0
-    held = state.workgroup[: int(g["top_workgroup"])]
+    held = state.workgroup[state.share.size : int(g["top_workgroup"])]
     for group in held:
         if group["state"] in (core.RUNNING, core.BEING_SAVED):
             used[group["cu"]] += state.packet[group["packet"]]["need"]

@@ -394,12 +394,11 @@ def place(s: State, k: int, xcc: int, cu: int) -> None:
     group.end = start + time
     group.cu = cu
     group.state = RUNNING
-    group.previous = -1
-    other = share.running_list + 0
+    other = s.workgroup[k].next + 0
+    group.previous = k
     group.next = other
-    if other >= 0:
-        s.workgroup[other].previous = w
-    share.running_list = w
+    s.workgroup[other].previous = w
+    s.workgroup[k].next = w
     share.running += 1
     share.waves += (need >> 8) & 0xFF
     if s.cu[cu] == g.full:
@@ -440,7 +439,9 @@ def leave_cu(s: State, w: int, need: int) -> None:
     se.freed |= bit
     se.looked = 0
     se.last_freed = cu - e * g.cus_stride
-    s.xcc[xcc].freed = 1
+    x = s.xcc[xcc]
+    x.last_freed = e - xcc * g.ses
+    x.freed |= 1 << x.last_freed
     g.xccs_dirty |= 1 << xcc
     g.xcc_dirty = xcc
     if free == g.full:
@@ -461,11 +462,15 @@ def place_workgroups(s: State, xcc: int) -> None:
     n = g.pipes
     ses = g.ses
     freed = x.freed + 0
-    if freed != 0:
+    only = xcc * ses + x.last_freed
+    if freed & (freed - 1) != 0:
         for e in range(xcc * ses, xcc * ses + ses):
             if s.se[e].freed != 0:
                 x.blocked &= ~s.se[e].waiters
                 s.se[e].waiters = 0
+    elif freed != 0:
+        x.blocked &= ~s.se[only].waiters
+        s.se[only].waiters = 0
     while x.placing != 0:
         best = next_to_place(s, xcc)
         if best < 0 or (x.blocked >> best) & 1:
@@ -504,9 +509,13 @@ def place_workgroups(s: State, xcc: int) -> None:
             x.turn = best
         if over:
             advance(s, i)
-    if freed != 0:
-        x.freed = 0
-        # Who did not look at the CUs that were freed does not know any more whether his shader engine is full.
+    # Who did not look at the CUs that were freed does not know any more whether his shader engine is full.
+    x.freed = 0
+    if freed & (freed - 1) == 0:
+        if freed != 0:
+            s.se[only].freed = 0
+            s.se[only].known &= s.se[only].looked
+    else:
         for e in range(xcc * ses, xcc * ses + ses):
             se = s.se[e]
             if se.freed != 0:
@@ -590,12 +599,8 @@ def workgroup_end(s: State, w: int) -> None:
     group.state = 0
     after = group.next + 0
     before = group.previous + 0
-    if before >= 0:
-        s.workgroup[before].next = after
-    else:
-        share.running_list = after
-    if after >= 0:
-        s.workgroup[after].previous = before
+    s.workgroup[before].next = after
+    s.workgroup[after].previous = before
     group.next = g.free_workgroup
     g.free_workgroup = w
     need = packet.need + 0
@@ -973,8 +978,8 @@ def freeze(s: State, q: int) -> int:
     for xcc in range(g.xccs):
         k = q * g.xccs + xcc
         share = s.share[k]
-        w = share.running_list + 0
-        while w >= 0:
+        w = s.workgroup[k].next + 0
+        while w != k:
             group = s.workgroup[w]
             packet = s.packet[group.packet]
             each = (packet.need >> 8) & 0xFF
@@ -990,7 +995,8 @@ def freeze(s: State, q: int) -> int:
             w = after
         share.saved += share.running
         g.saved_workgroups += share.running
-        share.running_list = -1
+        s.workgroup[k].next = k
+        s.workgroup[k].previous = k
         share.running = 0
         share.waves = 0
         i = xcc * g.pipes + queue.pipe
@@ -1505,7 +1511,7 @@ def run(s: State, until: int) -> int:
             # What one settling can add at most: a workgroup on all free room, one event for each pipe and engine …
             if n - g.events_held < g.resident + 2 * g.xccs * g.pipes + g.engines + g.queues + 2:
                 return MORE_EVENTS
-            if s.workgroup.size - g.saved_workgroups < g.resident:
+            if s.workgroup.size - g.queues * g.xccs - g.saved_workgroups < g.resident:
                 return MORE_WORKGROUPS
             settle(s)
             continue

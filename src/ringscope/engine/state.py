@@ -58,10 +58,11 @@ QUEUE = _record(
     "process rank pipe_priority queue_priority slot_fixed mask engine next_of_engine "
     "state slot pipe active first last first_at mapped_at waiting slot_ns save_ns since done_packets wave_ns"
 )
-# One queue on one XCC. ``left`` workgroups of ``packet`` are not placed yet, ``index`` is the next one's.
-SHARE = _record("head packet left index running_list running saved_list saved waves engine_turn placed_at ready_at")
+# One queue on one XCC; its running workgroups are a ring of records around the record of the share's own number.
+# ``left`` workgroups of ``packet`` are not placed yet, ``index`` is the next one's.
+SHARE = _record("head packet left index running saved_list saved waves engine_turn placed_at ready_at")
 PIPE = _record("mode queue need turn connected quantum_at quantum_event fetched_at")
-XCC = _record("turn launch_ps freed placing blocked")
+XCC = _record("turn launch_ps freed last_freed placing blocked")
 ENGINE = _record("packet turn first_queue busy_ns")
 SHADER_ENGINE = _record("available freed last_freed known looked waiters turn")
 PROCESS = _record("mapped")
@@ -199,7 +200,7 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
         source=zeros(len(spec.sources), SOURCE),
         times=np.zeros(0, np.int64),
         control=zeros(len(spec.controls), CONTROL),
-        workgroup=zeros(resident + 1, WORKGROUP),
+        workgroup=zeros(len(spec.queues) * xccs + resident + 1, WORKGROUP),
         heap=np.zeros(
             2 * resident
             + 4 * len(spec.threads)
@@ -279,8 +280,12 @@ def _resident(spec: Spec, needs: list[Room]) -> int:
 def _fill_queues(state: State, spec: Spec, masks: dict[tuple[int, ...], int], everything: tuple[int, ...]) -> None:
     for name in ("first", "last", "slot", "pipe", "engine", "next_of_engine", "slot_fixed", "waiting"):
         state.queue[name] = -1
-    for name in ("head", "packet", "running_list", "saved_list"):
+    for name in ("head", "packet", "saved_list"):
         state.share[name] = -1
+    shares = state.share.size
+    state.workgroup["next"][:shares] = range(shares)
+    state.workgroup["previous"][:shares] = range(shares)
+    state.g[0]["top_workgroup"] = shares
     state.pipe["queue"] = -1
     state.pipe["connected"] = -1
     state.pipe["quantum_event"] = -1
