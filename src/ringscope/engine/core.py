@@ -304,7 +304,7 @@ def first_fit(s: State, base: int, room: int, need: int) -> int:
 
 
 @hot
-def find_cu(s: State, k: int, xcc: int, bit: int, mask: int, need: int) -> int:  # noqa: PLR0917
+def find_cu(s: State, k: int, xcc: int, bit: int, mask: int, need: int) -> int:
     """A CU of the XCC on which the next workgroup of share ``k`` fits; leaves its shader engine in the share.
 
     When there is none: ``-2 - engine`` for the one shader engine that is waited for, -1 when any will do. A shader
