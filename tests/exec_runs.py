@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -44,7 +45,7 @@ Runner = Callable[..., Ran]
 Build = Callable[[Root, str], str]
 
 
-def absent(why: str) -> None:
+def absent(why: str) -> NoReturn:
     """Real programs are part of the promise: in CI their absence is a failure."""
     if os.environ.get("CI"):
         pytest.fail(why)

@@ -1,6 +1,5 @@
 """Real ROCm user spaces, programs built for them, and running those on the virtual GPU."""
 
-import shutil
 import subprocess
 from functools import partial
 from pathlib import Path
@@ -32,19 +31,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
         target = folder / f"{name}-{root.name}"
         if target.exists():
             return str(target)
-        source = next(PROGRAMS.glob(f"{name}.c*"))
-        hip = source.suffix == ".cpp"
-        compiler = shutil.which("g++" if hip else "gcc")
-        if compiler is None:
-            absent("no C++ compiler" if hip else "no C compiler")
-        libraries = ["-lamdhip64"] if hip else ["-lhsa-runtime64"]
-        if (root.libraries / "libhiprtc.so").exists():
-            libraries.append("-lhiprtc")
-        command = [str(compiler), "-O1", "-w", "-o", str(target), str(source), f"-I{root.path}/usr/include"]
-        if hip:
-            # The older headers know AMD by another name.
-            command += ["-std=c++17", "-D__HIP_PLATFORM_AMD__", "-D__HIP_PLATFORM_HCC__"]
-        command += [f"-L{root.libraries}", *libraries, "-Wl,--allow-shlib-undefined"]
+        command = root.compile_command(next(PROGRAMS.glob(f"{name}.c*")), target)
+        if command is None:
+            absent("no compiler: install gcc and g++")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert not done.returncode, done.stderr
         return str(target)

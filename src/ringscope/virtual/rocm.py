@@ -7,8 +7,12 @@ libraries, so that the host's C library does not matter. ``scripts/rocm_roots.py
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from ringscope.errors import InputError
 
 FETCH = "scripts/rocm_roots.py"
 READY = ".ready"
@@ -59,6 +63,21 @@ class Root:
         path = f"{self.libraries}:{self.path / 'lib' / 'x86_64-linux-gnu'}"
         return [str(loader), "--library-path", path, program, *words[1:]]
 
+    def compile_command(self, source: Path, target: Path) -> list[str] | None:
+        """The command line that builds a C (ROCr) or C++ (HIP) program against this root; None without a compiler."""
+        hip = source.suffix == ".cpp"
+        compiler = shutil.which("g++" if hip else "gcc")
+        if compiler is None:
+            return None
+        # Older headers know AMD by another name; libraries of libraries are found when the program runs.
+        flags = ["-std=c++17", "-D__HIP_PLATFORM_AMD__", "-D__HIP_PLATFORM_HCC__"] if hip else []
+        libraries = ["-lamdhip64"] if hip else ["-lhsa-runtime64"]
+        if hip and (self.libraries / "libhiprtc.so").exists():
+            libraries.append("-lhiprtc")
+        where = [f"-I{self.path / 'usr' / 'include'}", f"-L{self.libraries}"]
+        files = ["-o", str(target), str(source)]
+        return [compiler, "-O1", "-w", *flags, *files, *where, *libraries, "-Wl,--allow-shlib-undefined"]
+
 
 HEADERS = ("libhsa-runtime-dev", "libamdhip64-dev")
 ROOTS = (
@@ -75,3 +94,21 @@ def folder() -> Path:
         return Path(named)
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "ringscope" / "rocm-roots"
+
+
+def demonstration(source: Path, scratch: Path) -> list[str]:
+    """A real program to show: ``source`` built into ``scratch``, or rocminfo without a compiler, in the newest root.
+
+    Raises:
+        InputError: no user space was fetched; the line says how to.
+    """
+    root = next((root for root in reversed(ROOTS) if root.ready), None)
+    if root is None:
+        raise InputError(
+            "no ROCm user space is here", str(folder()), f"fetch one without root: {FETCH} {ROOTS[-1].name}"
+        )
+    target = scratch / source.stem
+    build = root.compile_command(source, target)
+    if build and not subprocess.run(build, capture_output=True, check=False).returncode:  # noqa: S603
+        return root.command(str(target))
+    return root.command("rocminfo")
