@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "doctor": "say what can be captured here as this user, what is missing, and the remedy for each",
     "diff": "say what changed between two captures or simulations: queues, slots, priorities, answers",
     "simulate": "run a scenario in simulated time: who got what, and where the time went",
+    "study": "play an experiment of the research notes: a question, its table, and what follows from it",
     "warmup": "compile the simulation engine now, so that the first simulation starts at once",
     "rehearse": "play processes and streams on a modelled machine and explain what it would show",
     "exec": "run a ROCm program on a virtual GPU",

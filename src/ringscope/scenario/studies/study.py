@@ -1,0 +1,164 @@
+"""What a study is, and the desk on which it plays its scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ringscope.engine.policies import Policies
+from ringscope.scenario.schema import Copy, DeviceChoice, Kernel, ProcessKind, Scenario
+
+if TYPE_CHECKING:
+    from ringscope.engine.spec import Spec
+    from ringscope.scenario.build import Built
+    from ringscope.scenario.outcome import Outcome
+
+MS = 1_000_000
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a head; a cell that is None was not measured or does not exist."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def figures(self, column: str) -> dict[str, float]:
+        """The numbers of a column by the row's first cell; rows without one are left out."""
+        at = self.head.index(column)
+        return {str(row[0]): float(cell) for row in self.rows if isinstance(cell := row[at], int | float)}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Bars, one a label, all in ``unit``."""
+
+    title: str
+    unit: str
+    bars: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What came out: the conclusion first, sentences made from the tables' figures."""
+
+    conclusion: tuple[str, ...]
+    tables: tuple[Table, ...]
+    charts: tuple[Chart, ...] = ()
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study.
+
+    Attributes:
+        name: as the command line says it.
+        question: what it answers.
+        experiments: ids of the notes' experiments (E01 to E35) that it plays, so far as a model can.
+        limits: what its answer does not cover.
+        run: plays it.
+    """
+
+    name: str
+    question: str
+    experiments: tuple[str, ...]
+    limits: tuple[str, ...]
+    run: Callable[[Desk], Findings]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a study plays its scenarios: the reading of the firmware's rules, costs and the seed that hold for all.
+
+    ``costs`` replaces single costs of the part's table (engine names).
+    """
+
+    policies: Policies = field(default_factory=Policies)
+    costs: Mapping[str, int] = field(default_factory=dict)
+    seed: int = 7
+
+    def build(
+        self,
+        kernels: Sequence[Kernel],
+        *processes: ProcessKind,
+        device: DeviceChoice | None = None,
+        horizon_ns: int = 200 * MS,
+        warmup_ns: int = 20 * MS,
+        copies: Sequence[Copy] = (),
+        costs: Mapping[str, int] | None = None,
+        **policies: Any,
+    ) -> Built:
+        """A scenario ready to run; ``costs`` and ``policies`` are those that the study itself varies."""
+        from ringscope.scenario.build import build  # noqa: PLC0415 - needs NumPy, which --list does without
+
+        return build(
+            Scenario(
+                name="study",
+                device=device or DeviceChoice(),
+                kernels={kernel.name: kernel for kernel in kernels},
+                copies={copy.name: copy for copy in copies},
+                processes=processes,
+                horizon_ns=horizon_ns,
+                warmup_ns=warmup_ns,
+                seed=self.seed,
+                policies=replace(self.policies, **policies),
+                costs={**self.costs, **(costs or {})},
+            )
+        )
+
+    def play(self, built: Built, edit: Callable[[Spec], Spec] | None = None) -> Outcome:
+        """Run a built scenario; ``edit`` changes what the schema has no word for."""
+        from ringscope.scenario.outcome import simulate  # noqa: PLC0415
+
+        return simulate(replace(built, spec=edit(built.spec)) if edit else built)
+
+    def rates(self, built: Built, steps: int, edit: Callable[[Spec], Spec] | None = None) -> Rates:
+        """Run a built scenario whose requests have ``steps`` packets each, and count packets after the warm-up.
+
+        Counting packets is finer than counting requests: a run of a few hundred milliseconds ends amid some.
+        """
+        from ringscope.engine.run import Engine  # noqa: PLC0415
+
+        engine = Engine(edit(built.spec) if edit else built.spec)
+        scenario = built.scenario
+        engine.run(scenario.warmup_ns)
+        owner, before = engine.state.queue["process"], engine.state.queue["done_packets"].copy()
+        start = engine.totals
+        engine.run(scenario.horizon_ns)
+        done = engine.state.queue["done_packets"] - before
+        seconds = (scenario.horizon_ns - scenario.warmup_ns) / 1e9
+        totals = engine.totals
+        return Rates(
+            tuple(int(done[owner == process].sum()) / steps / seconds for process in range(len(built.members))),
+            totals.runlists - start.runlists,
+            totals.rotations - start.rotations,
+            (totals.busy_cu_ns - start.busy_cu_ns) / seconds / 1e9 / built.spec.machine.compute_units,
+        )
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Requests a second of each process after the warm-up; runlists and rotations then, and the share of CUs busy."""
+
+    each: tuple[float, ...]
+    runlists: int
+    rotations: int
+    cu_busy: float
+
+    @property
+    def total(self) -> float:
+        """Of all processes."""
+        return sum(self.each)
+
+
+def percent(value: float) -> str:
+    """A ratio as whole percent."""
+    return f"{100 * value:.0f} %"
+
+
+def listed(words: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "none"
