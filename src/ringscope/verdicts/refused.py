@@ -7,9 +7,11 @@ name the check that failed; the errno alone leaves a choice.
 from __future__ import annotations
 
 import errno
+from collections import Counter
 
 from ringscope.join import Case
 from ringscope.recording import Event, Kind
+from ringscope.snapshot import QueueType
 from ringscope.verdicts import sources
 from ringscope.verdicts.answer import Answer, Because, Missing, Question, certain, count, likely
 from ringscope.verdicts.evicted import KERNEL_KINDS
@@ -73,11 +75,35 @@ def answer(case: Case) -> Answer:
         sure = certain("the check that failed is named")
         todo = "ask for what the check allows; ringscope check says it before a launch"
         return ASKS.yes(f"{count(len(refused), 'time')}: {why}", because, sure, todo=todo, finding=True)
+    if full := _full(case):
+        resource, reasons = full
+        text = f"{count(len(refused), 'time')}: {WHAT_RAN_OUT[resource][0]}, to judge by what is held"
+        sure = likely("the limit is reached in the capture; the errno alone does not name it")
+        return ASKS.yes(text, because + reasons, sure, todo=WHAT_RAN_OUT[resource][1], finding=True)
     need = Missing(
         "which check failed", "sudo dmesg > kernel.log, or echo 'module amdgpu +p' > dynamic_debug/control first"
     )
     text = f"{count(len(refused), 'time')}, the cause is not named"
     return ASKS.yes(text, because, likely("an errno has several causes"), missing=(need,), finding=True)
+
+
+def _full(case: Case) -> tuple[str, tuple[Because, ...]] | None:
+    """A resource whose limit the main state has reached, with the counts; None when none has."""
+    state = case.main
+    for device in state.snapshot.devices if state else ():
+        queues = state.on(device) if state else []
+        where = f"gpu {device.gpu_id:x}"
+        engines = device.properties.get("num_sdma_engines", 0) * device.properties.get("num_sdma_queues_per_engine", 0)
+        sdma = [queue for queue in queues if queue.queue.type is QueueType.SDMA]
+        if sdma and 0 < engines <= len(sdma):
+            at = tuple(queue.queue.source for queue in sdma)
+            return "sdma", (Because(f"{where}: {len(sdma)} of {engines} SDMA queues are held", at),)
+        most = {part.queues_per_process for part, _ in (state.parts(device) if state else ())}
+        for pid, held in Counter(queue.pid for queue in queues).items():
+            if len(most) == 1 and held >= min(most):
+                at = tuple(queue.queue.source for queue in queues if queue.pid == pid)
+                return "queues", (Because(f"{where}: process {pid} holds {held} queues of {min(most)}", at),)
+    return None
 
 
 def _words(event: Event) -> str:
