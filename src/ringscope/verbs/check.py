@@ -140,7 +140,7 @@ def _checked(args: argparse.Namespace, environment: Mapping[str, str]) -> Checke
         launch = launcher.read(command)
         given = launch.environment
         notes += launch.notes
-        ranks = ranks or _spread(launch, args.gpus, notes)
+        ranks = _spread(launch, args.gpus, notes) if ranks is None else ranks
     if not 0 < args.step <= MOST_STEP_MS:
         raise InputError(f"--step {args.step:g}", todo=f"give milliseconds above 0, up to {MOST_STEP_MS}")
     if ranks is None:
@@ -152,12 +152,11 @@ def _checked(args: argparse.Namespace, environment: Mapping[str, str]) -> Checke
         cap_from = "of the command" if "GPU_MAX_HW_QUEUES" in given else "of the environment"
     elif cap is None:
         cap, cap_from = HipSettings().gpu_max_hw_queues, "the default"
+    ignore = _number(values, "DEBUG_HIP_IGNORE_STREAM_PRIORITY")
     settings = HipSettings(
         gpu_max_hw_queues=cap,
         dynamic_queues=_number(values, "DEBUG_HIP_DYNAMIC_QUEUES"),
-        ignore_stream_priority=None
-        if (flag := _number(values, "DEBUG_HIP_IGNORE_STREAM_PRIORITY")) is None
-        else flag > 0,
+        ignore_stream_priority=None if ignore is None else ignore > 0,
     )
     machine = MachineSpec.of(args.gpu, partition=args.partition, num_kcq=args.num_kcq)
     job = Job(
