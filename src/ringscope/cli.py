@@ -88,7 +88,7 @@ def _picture(result: Result, args: argparse.Namespace) -> None:
     from ringscope.report.files import write_aside
 
     for name, make in result.pictures.items():
-        target: Path | None = getattr(args, name)
+        target: Path | None = getattr(args, name, None)
         if target is not None:
             write_aside(target, make())
 

@@ -31,6 +31,7 @@ class Result:
 
 PICTURES = {
     "html": "write the result to FILE as a page that opens offline",
+    "perfetto": "write what has a time to FILE as a trace for ui.perfetto.dev",
 }
 
 

@@ -17,6 +17,7 @@ from ringscope.parts.catalogue import generation_of_gfx
 from ringscope.parts.layout import Generation
 from ringscope.report import explain
 from ringscope.report.page import page
+from ringscope.report.perfetto import trace
 from ringscope.verbs import Result, picture_options
 from ringscope.verdicts import answers
 from ringscope.verdicts.answer import Verdict
@@ -29,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--gfx", metavar="TARGET", help="what the device is, when the capture cannot tell (90a, 1100 …)"
     )
     parser.add_argument("--verbose", "-v", action="store_true", help="show all evidence, file:line by file:line")
-    picture_options(parser, "html")
+    picture_options(parser, "html", "perfetto")
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -59,5 +60,5 @@ def explained(
         data,
         lambda terminal: explain.text(case, found, unread, terminal, verbose),
         code,
-        {"html": lambda: page(data)},
+        {"html": lambda: page(data), "perfetto": lambda: trace(case.recordings)},
     )
