@@ -628,11 +628,25 @@ def wake_pipes(s: State, q: int) -> None:
 
 
 @jit
+def wake_all(s: State) -> None:
+    """A signal fell: whoever may have waited for it has to look."""
+    g = s.g[0]
+    g.engines_dirty = 1
+    for i in range(g.xccs * g.pipes):
+        g.pipes_dirty |= 1 << i
+
+
+@jit
 def send(s: State, p: int) -> None:
     """Packet ``p`` enters its queue's ring and the doorbell rings."""
     g = s.g[0]
     packet = s.packet[p]
     q = packet.queue + 0
+    if q < 0:  # a signal from outside: nobody works on it
+        packet.state = COMPLETE
+        packet.done_at = g.now
+        wake_all(s)
+        return
     queue = s.queue[q]
     packet.state = SENT
     packet.next = -1
@@ -735,9 +749,7 @@ def complete(s: State, p: int) -> None:
     if queue.engine < 0:
         wake_pipes(s, q)
     if g.waits != 0:
-        g.engines_dirty = 1
-        for i in range(g.xccs * g.pipes):
-            g.pipes_dirty |= 1 << i
+        wake_all(s)
     if g.trace_on != 0:
         row = s.trace[g.trace_rows]
         g.trace_rows += 1

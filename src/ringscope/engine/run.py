@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
 from ringscope.engine import core
-from ringscope.engine.spec import Spec, SpecError
-from ringscope.engine.state import ID_BITS, LIMIT_NS, TIME_SHIFT, Array, build
+from ringscope.engine.spec import Control, Op, Packet, Room, Spec, SpecError, check_packet
+from ringscope.engine.state import ID_BITS, LIMIT_NS, TIME_SHIFT, Array, build, fill_packet, pack, unpack
 
 _GROWN = {core.MORE_EVENTS: "heap", core.MORE_WORKGROUPS: "workgroup", core.MORE_LOG: "log", core.MORE_TRACE: "trace"}
+
+
+def _python(function: Any) -> Callable[..., int]:
+    """The uncompiled text of a function of the engine, for the few calls that Python makes."""
+    return cast("Callable[..., int]", function.py_func)
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,17 @@ class Engine:
 
     The same spec and the same outside events give the same bytes, however often the run is interrupted. ``trace``
     keeps a row for every packet (:data:`ringscope.engine.state.TRACE`).
+
+    Besides the spec's own host threads, packets, signals and changes may come from outside, at any time that is not
+    past (:meth:`doorbell`, :meth:`signal`, :meth:`fire`, :meth:`change`): so a virtual GPU drives it. Queues that are
+    created later stand in the spec from the start, not ``active``.
     """
 
     def __init__(self, spec: Spec, trace: bool = False) -> None:
         self.spec = spec
         self.state = build(spec, trace)
+        self._free: list[int] = []
+        self._sent = 0
         self.run(0)
 
     @property
@@ -69,6 +82,120 @@ class Engine:
         new = np.zeros(size, old.dtype)
         new[: old.size] = old
         self.state = self.state._replace(**{name: new})
+
+    # From outside
+
+    def doorbell(self, packet: Packet, at_ns: int | None = None, signals: Sequence[int] = ()) -> int:
+        """Ring the doorbell of a queue for one more packet; returns the packet's number.
+
+        Args:
+            packet: what is in the ring; its ``after`` must be empty.
+            at_ns: when, default now.
+            signals: numbers of signals and of earlier packets that a barrier packet or a copy waits for.
+        """
+        check_packet("packet from outside", packet, self.spec, 0)
+        if len(signals) > 5 or (signals and packet.op is Op.DISPATCH):
+            raise SpecError("a barrier packet or a copy waits for at most 5 signals, a dispatch for none")
+        number = self._row()
+        row = self.state.packet[number]
+        fill_packet(row, self.spec, packet)
+        quantiles = packet.time.quantiles
+        self._sent += 1
+        drawn = _python(core.draw)(self.spec.seed & 0xFFFFFFFF, -1, self._sent, 2)
+        self.state.times[row["times_at"]] = quantiles[drawn * len(quantiles) >> 32]
+        row["waits"] = len(signals)
+        self.state.waits[number, : len(signals)] = signals
+        if signals:
+            self.state.g[0]["waits"] = 1
+        if packet.bandwidth_ppm:
+            self.state.g[0]["bandwidth"] = 1
+        if packet.op is Op.DISPATCH:
+            self._admit(packet)
+        self._post(at_ns, core.DOORBELL, number)
+        return number
+
+    def signal(self) -> int:
+        """A signal of the host's own, not fired yet."""
+        number = self._row()
+        self.state.packet[number]["queue"] = -1
+        return number
+
+    def fire(self, signal: int, at_ns: int | None = None) -> None:
+        """Let a signal fall to zero."""
+        self._post(at_ns, core.DOORBELL, signal)
+
+    def done_at(self, number: int) -> int | None:
+        """When a packet or signal from outside was complete, None as long as it is not."""
+        row = self.state.packet[number]
+        return int(row["done_at"]) if row["state"] == core.COMPLETE else None
+
+    def forget(self, number: int) -> None:
+        """Give up a complete packet or signal from outside; its number may be used again."""
+        if self.done_at(number) is None:
+            raise SpecError(f"packet {number} is not complete")
+        self._free.append(number)
+
+    def change(self, control: Control) -> None:
+        """Have the driver create, destroy, update, evict or restore a queue, not before now."""
+        if not 0 <= control.queue < len(self.spec.queues):
+            raise SpecError(f"no queue {control.queue}")
+        at = max(control.at_ns, self.now, 1)
+        g = self.state.g[0]
+        rows = self.state.control[: int(g["controls"])]
+        place = max(int(np.searchsorted(rows["at"], at, side="right")), int(g["control_next"]))
+        values = (at, control.change, control.queue, control.pipe_priority, control.queue_priority)
+        row = np.array([values], self.state.control.dtype)
+        self.state = self.state._replace(control=np.concatenate([rows[:place], row, rows[place:]]))
+        self.state.g[0]["controls"] += 1
+        self._post(at, core.DEVICE, core.CONTROL)
+
+    def _row(self) -> int:
+        """A packet row for the outside, with a time of its own."""
+        if self._free:
+            number = self._free.pop()
+            self.state.packet[number]["state"] = 0
+            return number
+        state = self.state
+        number = state.packet.size
+        if number >= 1 << ID_BITS:
+            raise SpecError(f"more than {1 << ID_BITS} packets at once")
+        packet = np.concatenate([state.packet, np.zeros(1 + number // 2, state.packet.dtype)])
+        waits = np.concatenate([state.waits, np.full((packet.size - number, 5), -1, np.int64)])
+        times = np.concatenate([state.times, np.zeros(packet.size - number, np.int64)])
+        new = packet[number:]
+        new["thread"] = -1
+        new["times_at"] = np.arange(state.times.size, times.size)
+        new["times_n"] = 1
+        self.state = state._replace(packet=packet, waits=waits, times=times)
+        self._free.extend(range(packet.size - 1, number, -1))
+        return number
+
+    def _admit(self, packet: Packet) -> None:
+        """A smaller workgroup than any before: more may be resident, and fewer CUs count as full."""
+        g = self.state.g[0]
+        least = unpack(int(g["least_need"]))
+        need = packet.need
+        if all(a <= b for a, b in zip(least, (need.waves, need.vgprs, need.lds), strict=True)):
+            return
+        waves, vgprs, lds = (min(a, b) for a, b in zip(least, (need.waves, need.vgprs, need.lds), strict=True))
+        room = Room(waves, vgprs, lds)
+        g["least_need"] = pack(room)
+        g["resident"] = self.spec.machine.compute_units * self.spec.machine.cu.holds(room)
+        for e in range(self.state.se.size):
+            cus = self.spec.machine.cus[e % len(self.spec.machine.cus)]
+            self.state.se[e]["available"] = (1 << cus) - 1
+
+    def _post(self, at_ns: int | None, kind: int, index: int) -> None:
+        at = self.now if at_ns is None else at_ns
+        if not self.now <= at < LIMIT_NS:
+            raise SpecError(f"{at} ns is past or too far away")
+        held = int(self.state.g[0]["events_held"])
+        if held + 2 > self.state.heap.size:
+            self._grow("heap")
+        _python(core.sift_up)(self.state.heap, held, at << TIME_SHIFT | kind << core.KIND_SHIFT | index)
+        self.state.g[0]["events_held"] = held + 1
+
+    # What can be read
 
     @property
     def next_event(self) -> int | None:

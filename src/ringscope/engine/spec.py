@@ -280,7 +280,7 @@ class Spec:
             )
             _require(lasts, f"thread {index}: a request must take some time")
             for step, packet in enumerate(thread.packets):
-                _check_packet(f"thread {index} step {step}", packet, self, len(thread.packets))
+                check_packet(f"thread {index} step {step}", packet, self, len(thread.packets))
         for index, source in enumerate(self.sources):
             rises = all(a <= b for a, b in zip(source.trace, source.trace[1:], strict=False))
             _require(rises, f"source {index}: arrival times must rise")
@@ -311,7 +311,8 @@ def _check_queue(where: str, queue: Queue, machine: Machine) -> None:
             _require(usable, f"{where}: the CU mask leaves no CU on XCC {xcc}")
 
 
-def _check_packet(where: str, packet: Packet, spec: Spec, steps: int) -> None:
+def check_packet(where: str, packet: Packet, spec: Spec, steps: int) -> None:
+    """Refuse what cannot be run; ``steps`` is how many packets the request has."""
     _require(packet.host_ns >= 0, f"{where}: host time is negative")
     if packet.op in (Op.SYNC, Op.HOST):
         return

@@ -119,6 +119,11 @@ def pack(room: Room) -> int:
     return -(-room.lds // 128) << 40 | room.vgprs << 16 | room.waves << WAVES_SHIFT | room.workgroups
 
 
+def unpack(need: int) -> tuple[int, int, int]:
+    """Waves, VGPR units and LDS bytes of a packed need."""
+    return need >> WAVES_SHIFT & 0xFF, need >> 16 & 0xFFFFFF, (need >> 40) * 128
+
+
 class _Times:
     """All distributions of a spec laid end to end, equal ones once."""
 
@@ -309,6 +314,21 @@ def _fill_queues(state: State, spec: Spec, masks: dict[tuple[int, ...], int], ev
             state.engine[queue.sdma_engine]["first_queue"] = index
 
 
+def fill_packet(row: Any, spec: Spec, packet: Packet) -> None:
+    """Write a packet into its row, but for who sends it, its times and what it waits for."""
+    row["op"] = packet.op
+    row["queue"] = packet.queue
+    row["workgroups"] = packet.workgroups if packet.op is Op.DISPATCH else 0
+    row["jitter"] = packet.jitter_permille
+    row["need"] = pack(packet.need)
+    row["barrier"] = int(packet.barrier)
+    row["waits"] = len(packet.after)
+    row["host_ns"] = packet.host_ns
+    row["bandwidth"] = packet.bandwidth_ppm
+    row["rounds"] = _rounds(spec, packet) if packet.op is Op.DISPATCH else 1
+    row["next"] = -1
+
+
 def _fill_threads(state: State, spec: Spec, times: _Times) -> None:
     at = 0
     for index, thread in enumerate(spec.threads):
@@ -317,19 +337,9 @@ def _fill_threads(state: State, spec: Spec, times: _Times) -> None:
         state.thread[index]["last"] = at + len(thread.packets)
         for step, packet in enumerate(thread.packets):
             row = state.packet[at + step]
-            row["op"] = packet.op
-            row["queue"] = packet.queue
+            fill_packet(row, spec, packet)
             row["thread"] = index
-            row["workgroups"] = packet.workgroups if packet.op is Op.DISPATCH else 0
             row["times_at"], row["times_n"] = times.place(packet.time.quantiles)
-            row["jitter"] = packet.jitter_permille
-            row["need"] = pack(packet.need)
-            row["barrier"] = int(packet.barrier)
-            row["waits"] = len(packet.after)
-            row["host_ns"] = packet.host_ns
-            row["bandwidth"] = packet.bandwidth_ppm
-            row["rounds"] = _rounds(spec, packet) if packet.op is Op.DISPATCH else 1
-            row["next"] = -1
             state.waits[at + step, : len(packet.after)] = [at + other for other in packet.after]
         at += len(thread.packets)
     for row, source in zip(state.source, spec.sources, strict=False):
