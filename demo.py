@@ -1,26 +1,50 @@
-"""``make demo``: the main jobs in one command; real captures are explained too when they lie beside the project."""
+"""``make demo``: the main jobs in one command; real captures and a real ROCm program take part when they are there."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from ringscope.cli import main
+from ringscope.virtual.rocm import FETCH, ROOTS
 
 CAPTURES = Path(__file__).parents[1] / "shared" / "data" / "mi308x"
 
 
-def show(title: str, *words: str) -> None:
+def title(text: str) -> None:
+    """A rule, and what comes next."""
+    print(f"\n{'─' * 100}\n{text}", flush=True)
+
+
+def show(what: str, *words: str) -> None:
     """Run a command as a user would type it, and show that it was typed."""
-    print(f"\n{'─' * 100}\n{title}\n\n$ ringscope {' '.join(words)}\n", flush=True)
+    title(what)
+    print(f"\n$ ringscope {' '.join(words)}\n", flush=True)
     code = main(list(words))
     if code not in (0, 1):
         sys.exit(code)
 
 
+def real_program() -> None:
+    """An unmodified rocminfo of the newest ROCm that is there, on a virtual MI308X."""
+    title("6. A real ROCm program on a virtual MI308X: no GPU, no driver, no root.")
+    root = next((root for root in reversed(ROOTS) if root.ready), None)
+    if root is None:
+        print(f"\n(left out: no ROCm user space is here; {FETCH} fetches three, from Debian's packages)")
+        return
+    print(f"\n$ ringscope exec --gpu mi308x -- rocminfo        # ROCm {root.rocm}, shortened here\n", flush=True)
+    command = [sys.executable, "-m", "ringscope", "exec", "--gpu", "mi308x", "--", *root.command("rocminfo")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    gpu = done.stdout[done.stdout.rindex("Agent 2") :]
+    kept = ("Name:", "Marketing Name:", "Compute Unit:", "Chip ID:", "Max Queue Number:", "Queue Max Size:")
+    lines = [line for line in gpu.splitlines() if line.strip().startswith(kept)]
+    print("\n".join([*lines[:6], *done.stderr.splitlines()]))
+
+
 def demo() -> None:
-    """Rehearse a machine, explain it like a real one, follow a stream down; then the real thing."""
+    """Rehearse a machine, explain it like a real one, follow a stream down, play it in time; then the real things."""
     with tempfile.TemporaryDirectory() as scratch:
         machine = str(Path(scratch) / "machine")
         show(
@@ -28,30 +52,21 @@ def demo() -> None:
             *("rehearse", "--processes", "2", "--streams", "high,low", "--write", machine),
         )
         show("2. The files it wrote are explained like a real machine's.", "explain", machine)
+    priorities = ("--priority", "high", "--priority", "low")
+    show("3. A stream of high priority, layer by layer.", "trace", "--gpu", "mi308x", "--rocm", "7.0", *priorities[:2])
+    show("4. High and low side by side.", "trace", "--gpu", "mi308x", *priorities)
+    show("5. 1, 2, 4 and 6 processes in time, under two queue-id policies.", "study", "multi-process")
+    real_program()
+    if not CAPTURES.is_dir():
+        print("\n(left out: no real captures in ../shared/data beside the project)")
+        return
     show(
-        "3. A stream of high priority, layer by layer.",
-        "trace",
-        "--gpu",
-        "mi308x",
-        "--rocm",
-        "7.0",
-        "--priority",
-        "high",
+        "7. A real machine: 8 x MI308X, before, while and after 16 streams ran.",
+        "explain",
+        str(CAPTURES / "streams-16"),
     )
-    show("4. High and low side by side.", "trace", "--priority", "high", "--priority", "low")
-    if CAPTURES.is_dir():
-        show(
-            "5. A real machine: 8 x MI308X, before, while and after 16 streams ran.",
-            "explain",
-            str(CAPTURES / "streams-16"),
-        )
-        show(
-            "6. The runtime's log of such a run: which stream shares which queue?",
-            "explain",
-            str(CAPTURES / "amd-log-level-3.log"),
-        )
-    else:
-        print("\n(no real captures in ../shared/data beside the project: the two steps on them are left out)")
+    log = str(CAPTURES / "amd-log-level-3.log")
+    show("8. The runtime's log of such a run: which stream shares which queue?", "explain", log)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def started(machine: MachineSpec, wanted: Job) -> tuple[bool, bool]:
             hip.cooperative_queue()
     runlist = kfd.snapshot().devices[0].runlist
     assert runlist is not None
-    read = read_runlist(runlist.words)
+    read = read_runlist(runlist)
     assert read is not None
     return refused, read.chained
 

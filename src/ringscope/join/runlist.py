@@ -9,11 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ringscope.parts import pm4
-from ringscope.parts.layout import Image, Layout
-
-# MAP_PROCESS tells the formats apart by its length; the other packets are read alike in both late ones.
-_BY_MAP_PROCESS_DWORDS = {21: pm4.Format.ALDEBARAN, 16: pm4.Format.V9}
+from ringscope.parts.layout import Image
+from ringscope.snapshot import Runlist
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,49 +50,34 @@ class ReadRunlist:
         return len({process.sh_mem_config for process in self.processes}) > 1
 
 
-def _image(layout: Layout, words: tuple[int, ...]) -> Image:
-    return Image(layout, b"".join(word.to_bytes(4, "little") for word in words))
-
-
-def read_runlist(words: tuple[int, ...]) -> ReadRunlist | None:
-    """The packets of a runlist IB of a V9 family or later part; None when these words are none.
-
-    Zero dwords end it: the driver allocates for the worst case.
-    """
+def read_runlist(runlist: Runlist) -> ReadRunlist:
+    """What the packets of a runlist say together."""
     processes: list[MappedProcess] = []
     chained = False
-    at = 0
-    while at < len(words) and words[at]:
-        try:
-            length, opcode = pm4.packet_dwords(words[at]), pm4.opcode_of(words[at])
-        except ValueError:
-            return None
-        packet = words[at : at + length]
-        if len(packet) < length:
-            return None
-        if opcode == pm4.MAP_PROCESS:
-            fmt = _BY_MAP_PROCESS_DWORDS.get(length)
-            if fmt is None:
-                return None
-            image = _image(pm4.packet_layout(opcode, fmt), packet)
+    for packet in runlist.packets:
+        image = packet.image
+        if packet.name == "MAP_PROCESS":
             processes.append(MappedProcess(image.get("control", "pasid"), image.get("sh_mem_config"), ()))
-        elif opcode == pm4.MAP_QUEUES and processes:
+        elif packet.name == "MAP_QUEUES" and processes:
             last = processes[-1]
-            processes[-1] = MappedProcess(last.pasid, last.sh_mem_config, (*last.queues, _queue(packet)))
-        elif opcode == pm4.RUN_LIST:
-            chained |= bool(_image(pm4.packet_layout(opcode, pm4.Format.V9), packet).get("control", "chain"))
-        elif opcode != pm4.NOP:
-            return None
-        at += length
+            processes[-1] = MappedProcess(last.pasid, last.sh_mem_config, (*last.queues, _queue(image)))
+        elif packet.name == "RUN_LIST":
+            chained |= bool(image.get("control", "chain"))
     return ReadRunlist(tuple(processes), chained)
 
 
-def _queue(packet: tuple[int, ...]) -> MappedQueue:
-    image = _image(pm4.packet_layout(pm4.MAP_QUEUES, pm4.Format.V9), packet)
-    sdma = bool(image.get("control", "extended_engine_sel")) or image.get("control", "engine_sel") in (2, 3)
+def _queue(image: Image) -> MappedQueue:
     return MappedQueue(
         image.get64("mqd_addr_lo", "mqd_addr_hi"),
         image.get("control2", "doorbell_offset"),
-        bool(image.get("control", "gws_control_queue")),
-        sdma,
+        bool(_control(image, "gws_control_queue")),
+        bool(_control(image, "extended_engine_sel")) or image.get("control", "engine_sel") in (2, 3),
     )
+
+
+def _control(image: Image, bits: str) -> int:
+    """Bits that the VI packet does not have: no cooperative queues there, no second set of engines."""
+    try:
+        return image.get("control", bits)
+    except KeyError:
+        return 0

@@ -108,7 +108,7 @@ def _judge(case: Case, state: State, device: Device) -> _Judged:
         ("queues", len(queues), device.slots_per_xcc or None),
         ("processes", len(processes), process_limit(state, device)),
     ]
-    runlist = read_runlist(device.runlist.words) if device.runlist else None
+    runlist = read_runlist(device.runlist) if device.runlist else None
     order = _since(case, state, device, runlist)
     over = []
     because = [
