@@ -56,6 +56,9 @@ def demo() -> None:
     show("3. A stream of high priority, layer by layer.", "trace", "--gpu", "mi308x", "--rocm", "7.0", *priorities[:2])
     show("4. High and low side by side.", "trace", "--gpu", "mi308x", *priorities)
     show("5. 1, 2, 4 and 6 processes in time, under two queue-id policies.", "study", "multi-process")
+    show(
+        "   Where two services' time goes.", "simulate", str(Path(__file__).parent / "examples" / "two-processes.toml")
+    )
     real_program()
     if not CAPTURES.is_dir():
         print("\n(left out: no real captures in ../shared/data beside the project)")
