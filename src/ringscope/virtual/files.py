@@ -23,6 +23,8 @@ RENDER = "/dev/dri/renderD128"
 KFD_DEVICE = os.makedev(511, 0)
 RENDER_DEVICE = os.makedev(226, 128)
 DEVICES = {KFD: KFD_DEVICE, RENDER: RENDER_DEVICE}
+_ROOTS_OWN = "/sys/kernel/debug/"
+"""debugfs is root's (mode 0700 of its mount). Whoever runs the virtual GPU is root here."""
 _AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _AT_SYMLINK_NOFOLLOW = 0x100
@@ -38,6 +40,7 @@ class Tree:
         self._prefixes = tuple(f"{root}/" for root in roots)
         self._live: dict[str, Callable[[], str]] = {}
         self._live_folders: dict[str, Callable[[], Mapping[str, str]]] = {}
+        self._written: dict[str, dict[str, str]] = {}
         for path, content in files.items():
             self._write(path, content)
         for path, target in links.items():
@@ -92,6 +95,9 @@ class Tree:
         return where
 
     def _refresh(self, folder: str, files: Mapping[str, str]) -> None:
+        if self._written.get(folder) == files:
+            return
+        self._written[folder] = dict(files)
         base = self.folder + folder
         wanted = {path.split("/")[0] for path in files}
         for stale in set(os.listdir(base)) - wanted:  # noqa: PTH208
@@ -142,6 +148,8 @@ class Files:
         virtual = self._tree.virtual(path)
         if virtual is None:
             self._listener.proceed(call)
+        elif virtual.startswith(_ROOTS_OWN) and remote.user(tid) not in (0, os.geteuid()):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         elif nr in self._opens:
             how = remote.read(tid, args[2], 8) if nr == number["openat2"] else b""
             self._open(call, tid, virtual, int.from_bytes(how, "little") if how else at[1])

@@ -92,6 +92,14 @@ def process_of(tid: int) -> int:
     raise OSError(errno.ESRCH, "no such thread")
 
 
+def user(tid: int) -> int:
+    """The effective user of a thread; not the owner of its folder, which is root's once it has changed user."""
+    for line in Path(f"/proc/{tid}/status").read_text().splitlines():
+        if line.startswith("Uid:"):
+            return int(line.split()[2])
+    raise OSError(errno.ESRCH, "no such thread")
+
+
 def name_of(pid: int) -> str:
     """The process's short name; empty when it has gone."""
     try:

@@ -39,6 +39,23 @@ CAPABILITY = 0x80 | 2 << 8 | 2 << 12 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 26 | 1
 Trap debugging (1 << 29) is left out: with it a runtime expects a debugger's reports of errors.
 """
 
+_PARAMETERS = {
+    "sched_policy": 0,
+    "hws_max_conc_proc": -1,
+    "cwsr_enable": 1,
+    "max_num_of_queues_per_device": 4096,
+    "hws_gws_support": "N",
+    "queue_preemption_timeout_ms": 9000,
+    "num_kcq": -1,
+    "compute_multipipe": -1,
+    "mes": 0,
+    "noretry": -1,
+    "user_partt_mode": -2,
+    "enforce_isolation": -1,
+    "sdma_phase_quantum": 32,
+}
+"""Module parameters that decide how queues are scheduled, at their defaults (amdgpu_drv.c; facts §10.5)."""
+
 
 def _keys(values: Mapping[str, int]) -> str:
     return "".join(f"{key} {value}\n" for key, value in values.items())
@@ -105,6 +122,7 @@ def files(model: Model, node: NodeSpec) -> dict[str, str]:
         # The list that libdrm was built with is the host's and may be older than the device.
         NAMES: f"1.0.0\n{model.device_id:04X},\t{model.revision:02X},\t{model.name}\n",
     }  # fmt: skip
+    tree |= {f"/sys/module/amdgpu/parameters/{name}": f"{value}\n" for name, value in _PARAMETERS.items()}
     flat = [cache for cache in model.caches for _ in range(cache.count)]
     for index, cache in enumerate(flat):
         tree[f"{gpu}/caches/{index}/properties"] = _keys({
