@@ -11,11 +11,12 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ringscope.errors import InputError
 from ringscope.evidence import hqds, kfd_proc, mqds, rls, topology
+from ringscope.evidence.bundle import Bundles, recording_of
 from ringscope.evidence.draft import Draft, generations_of, snapshot_of
 from ringscope.evidence.files import InputFile, walk
 from ringscope.evidence.order import in_order, labels_of
@@ -37,6 +38,10 @@ RECORDING_READERS = {
     FileKind.ROCPROF_V1_JSON: "ringscope.evidence.rocprof_v1",
     FileKind.ROCPROF_V1_DB: "ringscope.evidence.rocprof_v1",
 }
+
+
+UNKNOWN_LIMIT = 5000
+"""Most files that are no evidence: a folder with more is not a capture, and an archive with more is not meant well."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,28 @@ def collect(paths: Sequence[str | Path], generation: Generation | None = None) -
             generation stays open, or nothing in ``paths`` is known.
     """
     unread: list[tuple[str, str]] = []
-    found = _Found()
-    for file in walk(paths, lambda path, why: unread.append((path, why))):
-        why = found.read(file)
-        if why:
+    bundles = Bundles()
+    found = _Found(bundles)
+
+    def passed_over(path: str, why: str) -> None:
+        bundles.refuse(path, why)
+        unread.append((path, why))
+
+    for file in walk(paths, passed_over):
+        if bundles.take(file):
+            continue
+        with bundles.checked(file) as checked:
+            why = found.read(checked)
+        if why and not bundles.hold(file):  # a bundle holds what its manifest says, also for other readers than us
             unread.append((file.name, why))
+        if len(unread) > UNKNOWN_LIMIT:
+            raise InputError(
+                f"{UNKNOWN_LIMIT} files that are no evidence", unread[0][0], "name the capture's own files"
+            )
+    bundles.complete()
+    for manifest in bundles.manifests:
+        found.recordings.append(recording_of(manifest))
+        unread += manifest.unread
     drafts = found.drafts()
     if not drafts and not found.recordings:
         passed = f" ({unread[0][0]}: {unread[0][1]})" if unread else ""
@@ -82,7 +104,15 @@ def collect(paths: Sequence[str | Path], generation: Generation | None = None) -
     order, notes = in_order(drafts, generations)
     labels = labels_of([draft.place for draft in order])
     return Capture(
-        tuple(snapshot_of(draft, label, generations) for draft, label in zip(order, labels, strict=True)),
+        tuple(
+            replace(
+                snapshot,
+                processes=bundles.named(draft.place, snapshot.processes),
+                notes=(*snapshot.notes, *bundles.changed(draft.place)),
+            )
+            for draft, label in zip(order, labels, strict=True)
+            for snapshot in (snapshot_of(draft, label, generations),)
+        ),
         tuple(found.recordings),
         tuple(unread),
         (*notes, *_incomplete(order, labels)),
@@ -104,6 +134,7 @@ def _incomplete(drafts: Sequence[Draft], labels: Sequence[str]) -> list[str]:
 class _Found:
     """What the walk has met so far."""
 
+    bundles: Bundles
     dumps: list[tuple[InputFile, FileKind, object]] = field(default_factory=list)
     values: dict[PurePosixPath, list[kfd_proc.Value]] = field(default_factory=dict)
     nodes: dict[PurePosixPath, list[topology.NodeFile]] = field(default_factory=dict)
@@ -121,7 +152,8 @@ class _Found:
             self.nodes.setdefault(file.location.parents[2], []).append(topology.read(file))
         elif kind and kind in RECORDING_READERS:
             reader = importlib.import_module(RECORDING_READERS[kind])
-            self.recordings.append(reader.read(file.path or file.stream(), file.name))
+            recording = reader.read(file.path or file.stream(), file.name)
+            self.recordings.append(self.bundles.hosted(file, recording))
         elif kind is FileKind.ROCMINFO:
             return "rocminfo output, which answers nothing about queues"
         elif kind:

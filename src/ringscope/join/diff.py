@@ -96,9 +96,11 @@ def diff(before: State, after: State) -> Diff:
     slots = "hqds" in before.snapshot.sources & after.snapshot.sources
     here = {device.after: device.before for device in devices if device.before is not None}
     kinds = before.snapshot.sources, after.snapshot.sources
+    # sysfs knows the same queues by other names: a side without mqds has none that could be held against the other's.
+    alike = ("mqds" in kinds[0]) == ("mqds" in kinds[1])
     return Diff(
         devices,
-        _processes(before, after, here, slots),
+        _processes(before, after, here, slots) if alike else (),
         tuple(
             Change(kind, *("read" if kind in side else "" for side in kinds)) for kind in sorted(kinds[0] ^ kinds[1])
         ),

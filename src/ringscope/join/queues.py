@@ -91,7 +91,7 @@ class JoinedQueue:
 
     Values that a mapped queue changes (read and write pointer, VMID) come from the live slot when there is one, and
     from the saved MQD otherwise; :attr:`live` says which. ``name`` is what people call it: ``HIP #2`` (from 1 in
-    order of creation), ``ROCr internal``, ``SDMA #1``.
+    order of creation), ``ROCr internal``, ``SDMA #1``; ``qid 0`` when only sysfs tells of it.
     """
 
     process: Process
@@ -273,6 +273,8 @@ def _named(queues: list[JoinedQueue]) -> list[JoinedQueue]:
     for place, queue in enumerate(reversed(queues)):
         if queue.queue.type is QueueType.DIQ:
             name = "debug (DIQ)"
+        elif queue.is_compute and not queue.queue.mqds:
+            name = f"qid {queue.queue.qid}"  # known from sysfs alone, which tells no kind
         elif place == 0 and queue.aql and queue.ring_bytes == ROCR_INTERNAL_RING_BYTES:
             name = "ROCr internal"
         else:

@@ -22,6 +22,7 @@ from ringscope.join.queues import (
 )
 from ringscope.join.streams import HSA_PRIORITY, Stream
 from ringscope.parts.mqd import HQD_DWORDS, HQD_FIRST_DWORD
+from ringscope.recording import Recording
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.report.timeline import timeline
 from ringscope.snapshot import Device
@@ -330,7 +331,8 @@ def _part(main: State, device: Device) -> list[str]:
 def _process(pid: int, queues: list[JoinedQueue], streams: Sequence[Stream], terminal: Terminal) -> list[str]:
     copies = sum(len(queue.queue.mqds) for queue in queues)
     plural = "s" if len(queues) != 1 else ""
-    lead = f"  Process {pid} holds {terminal.bold(f'{len(queues)} queue{plural}')}"
+    name = f" ({queues[0].process.name})" if queues[0].process.name else ""
+    lead = f"  Process {pid}{name} holds {terminal.bold(f'{len(queues)} queue{plural}')}"
     if copies > len(queues):
         lead += f" (shown {copies} times in mqds: one MQD copy per XCC)"
     lines = [lead + "."]
@@ -367,7 +369,7 @@ def _slot(queue: JoinedQueue) -> str:
     if not queue.is_compute:
         return "SDMA"
     if not queue.slots:
-        return "none"
+        return "none" if queue.queue.mqds else "?"
     names = {slot.hqd.name for slot in queue.slots}
     if len(names) == 1:
         hqd = queue.slots[0].hqd
@@ -379,7 +381,7 @@ def _slot(queue: JoinedQueue) -> str:
 def _state(queue: JoinedQueue) -> str:
     waiting, written = queue.waiting, queue.written
     if waiting is None or written is None:
-        return "saved" if queue.is_compute else ""
+        return "saved" if queue.is_compute and queue.queue.mqds else ""
     where = "mapped" if queue.live else "not in a slot"
     if waiting:
         return f"{where}, {count(waiting, queue.unit)} waiting"
@@ -424,9 +426,17 @@ def _recordings(case: Case, terminal: Terminal) -> list[str]:
             continue
         kinds = Counter(event.kind for event in recording.events)
         pids = {event.pid for event in recording.events if event.pid is not None}
-        what = ", ".join(f"{count} {kind.value}" for kind, count in kinds.most_common(6)) or "nothing about queues"
+        what = ", ".join(f"{count} {kind.value}" for kind, count in kinds.most_common(6)) or _facts(recording)
         rows.append((recording.origin, what + (f", of {len(pids)} processes" if len(pids) > 1 else "")))
     return ["", terminal.dim("  events in logs and traces"), *columns(rows)] if rows else []
+
+
+def _facts(recording: Recording) -> str:
+    """What a source without events says; of a bundle's module parameters only that they are there."""
+    told = [f"{name} {value}" for name, value in recording.facts.items() if not name.startswith("amdgpu.")][:6]
+    parameters = sum(name.startswith("amdgpu.") for name in recording.facts)
+    told += [count(parameters, "module parameter")] if parameters else []
+    return ", ".join(told) or "nothing about queues"
 
 
 def _changes(case: Case, terminal: Terminal) -> list[str]:
