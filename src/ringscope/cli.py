@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "check": "say before a launch whether its queues fit the GPU, and which knob makes them fit",
     "explain": "read a capture of a real machine and say what its queues do",
     "capture": "take evidence on this machine at the moments that matter, into one file that opens anywhere",
+    "watch": "serve metrics of this machine's queues to Prometheus, on loopback",
     "doctor": "say what can be captured here as this user, what is missing, and the remedy for each",
     "diff": "say what changed between two captures or simulations: queues, slots, priorities, answers",
     "simulate": "run a scenario in simulated time: who got what, and where the time went",
