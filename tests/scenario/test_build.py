@@ -7,9 +7,12 @@ import pytest
 
 pytest.importorskip("numba")
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ringscope.engine.run import Engine
 from ringscope.engine.spec import Change, Op
-from ringscope.errors import InputError
+from ringscope.errors import InputError, RingscopeError
 from ringscope.scenario.build import Built, build
 from ringscope.scenario.schema import Scenario, load, parse
 from ringscope.stack.kfd.records import KfdError
@@ -142,6 +145,29 @@ def test_a_visitor_makes_the_driver_remap_the_device() -> None:
     engine.run(120_000_000)
     assert engine.totals.runlists == 10
     assert sum(int(row["save"]) for row in engine.log) > 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    key=st.sampled_from(
+        ["workgroups", "duration", "streams", "request", "cu_mask", "launch", "save", "gpu", "horizon"]
+    ),
+    value=st.sampled_from(
+        ("0", "1", "-1", "1e9", "true", '"1 ns"', '"18 min"', '"999999999 s"', "[]", "{}", "1073741824", '"a*99999999"')
+    ),
+)
+def test_no_value_breaks_the_build(key: str, value: str) -> None:
+    text = (
+        '[device]\ngpu = "mi308x"\n[[kernel]]\nname = "a"\nworkgroups = 80\nduration = "100 us"\n'
+        '[[process]]\nrequest = ["a"]\nstreams = 2\ncu_mask = 3\n[costs]\nlaunch = "1 ns"\nsave = "1 us"\n'
+        '[run]\nhorizon = "1 ms"\n'
+    )
+    put = f"[{value}]" if key == "request" and value.startswith('"') else value
+    lines = [f"{key} = {put}" if line.startswith(f"{key} =") else line for line in text.splitlines()]
+    try:
+        Engine(build(parse("\n".join(lines), "x.toml", Path())).spec)
+    except RingscopeError as error:
+        assert "\n" not in str(error)
 
 
 def test_what_cannot_be_built_is_said() -> None:

@@ -12,6 +12,7 @@ from enum import IntEnum
 from math import log
 
 from ringscope.engine.policies import Policies, Scheduler
+from ringscope.errors import InputError
 
 VGPR_UNITS_PER_SIMD = 720720
 """A SIMD's VGPRs in units that every limit of 1 to 16 waves divides, so that rounding loses no wave."""
@@ -20,7 +21,7 @@ MAX_CUS_PER_SE = 62
 MAX_PIPES = 62
 
 
-class SpecError(ValueError):
+class SpecError(InputError):
     """A spec that cannot be run: says which row, and why."""
 
 

@@ -13,7 +13,7 @@ from ringscope.engine.state import PARTS, Array
 from ringscope.scenario.build import Built
 from ringscope.scenario.schema import ProcessKind
 
-STEPS = 50
+STEPS = 200
 """How often progress is told in one run."""
 _T95 = (0.0, 12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 """Student's t for a two-sided 95 % interval by degrees of freedom; 1.96 and a little beyond the table."""

@@ -22,8 +22,8 @@ from ringscope.stack.hip import StreamPriority
 from ringscope.stack.machine import QueueIds
 
 T = TypeVar("T")
-MAX_STEPS = 20_000
 MAX_THREADS = 20_000
+MAX_HORIZON_NS = 36 * 60 * 10**9
 COSTS = {
     "packet": "packet_ns",
     "barrier": "barrier_ns",
@@ -343,12 +343,12 @@ def _steps(names: frozenset[str], copies: frozenset[str]) -> Callable[[Any], Req
             return Step(Does.SYNC)
         if text.startswith("host "):
             return Step(Does.HOST, host_ns=nanoseconds(text.removeprefix("host ")))
-        name, _, times = text.partition("*")
+        name, star, times = text.partition("*")
         name = name.strip()
         if name not in names | copies:
             raise InputError(f"{name!r} is no kernel or copy", todo=f"known: {', '.join(sorted(names | copies))}")
-        if times and not times.strip().isdecimal():
-            raise ValueError(f"{text!r}: write a number after the star")
+        if star and not (times.strip().isdecimal() and int(times) > 0):
+            raise ValueError(f"{text!r}: write a number above zero after the star")
         return Step(Does.COPY if name in copies else Does.KERNEL, name, int(times) if times else 1)
 
     def convert(value: Any) -> Request:
@@ -496,6 +496,8 @@ def parse(text: str, file: str, folder: Path, times: KernelTimes = no_traces) ->
     )
     run.done("horizon, warmup, seed, replications")
     root.done("name, device, kernel, copy, process, run, policies, costs")
+    if scenario.horizon_ns > MAX_HORIZON_NS:
+        raise run.wrong("a run is at most 36 minutes long", "horizon")
     if scenario.warmup_ns >= scenario.horizon_ns:
         raise run.wrong("the warm-up is as long as the run", "warmup")
     if sum(kind.count * len(kind.streams) for kind in processes) > MAX_THREADS:
