@@ -16,7 +16,20 @@ from ringscope.errors import InputError
 if TYPE_CHECKING:
     from ringscope.scenario.studies.study import Study
 
-NAMES = ("multi-process", "five-schemes", "missing-throughput")
+NAMES = (
+    "multi-process",
+    "five-schemes",
+    "missing-throughput",
+    "priority",
+    "stream-limits",
+    "over-subscription",
+    "cu-limit",
+    "mes-vs-cpsch",
+    "num-kcq",
+    "queue-reuse",
+    "ring-mapping",
+    "preemption",
+)
 """Every study, in the order in which they are best read."""
 
 

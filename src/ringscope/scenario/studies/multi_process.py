@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ringscope.scenario.schema import DeviceChoice
@@ -95,7 +96,7 @@ def run(desk: Desk) -> Findings:
         if (rate.processes, rate.cus) == (count, 80)
     )
     return Findings(
-        conclusion=(*_on_ids(differences, refused), *_on_readings(totals)),
+        conclusion=(*_on_ids(differences, refused), *_on_doorbells(played.values()), *_on_readings(totals)),
         tables=(
             Table(
                 "Simulated, by how queues are numbered",
@@ -133,6 +134,25 @@ def _on_ids(differences: list[tuple[Cell, ...]], refused: list[str]) -> Iterator
         )
     if refused:
         yield f"refused by the driver: {refused[0]}"
+
+
+def _on_doorbells(played: Iterable[_Played | KfdError]) -> Iterator[str]:
+    """Where the doorbells of the processes lie in the BAR, where most processes ran."""
+    most = max((got for got in played if isinstance(got, _Played)), key=lambda got: len(got.built.queues))
+    slices: dict[int, set[int]] = {}
+    for queue in most.built.queues:
+        slices.setdefault(queue.home.process.pid, set()).add(queue.doorbell)
+    bells = [bell for mine in slices.values() for bell in mine]
+    ranges = sorted((min(mine), max(mine)) for mine in slices.values())
+    apart = all(end < start for (_, end), (start, _) in pairwise(ranges))
+    yield (
+        f"{len(bells)} queues of {len(slices)} processes have {len(set(bells))} doorbells, "
+        + (
+            "each process's in a range of its own: placing them by pid has nothing to add"
+            if apart
+            else "ranges overlap"
+        )
+    )
 
 
 def _on_readings(totals: dict[int, float]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from ringscope.engine.policies import Policies
 from ringscope.scenario.schema import Copy, DeviceChoice, Kernel, ProcessKind, Scenario
 
 if TYPE_CHECKING:
-    from ringscope.engine.spec import Spec
+    from ringscope.engine.spec import HostThread, Source, Spec
     from ringscope.scenario.build import Built
     from ringscope.scenario.outcome import Outcome
 
@@ -137,6 +138,62 @@ class Desk:
             totals.rotations - start.rotations,
             (totals.busy_cu_ns - start.busy_cu_ns) / seconds / 1e9 / built.spec.machine.compute_units,
         )
+
+    def latencies(self, built: Built, edit: Callable[[Spec], Spec] | None = None) -> Latencies:
+        """Run a built scenario: latencies of the requests of each host thread that were done after the warm-up, ns."""
+        from ringscope.engine.run import Engine  # noqa: PLC0415
+
+        spec = edit(built.spec) if edit else built.spec
+        engine = Engine(spec)
+        engine.run(built.scenario.horizon_ns)
+        log = engine.log[engine.log["done"] > built.scenario.warmup_ns]
+        rows = [log[log["thread"] == thread] for thread in range(len(spec.threads))]
+        return Latencies(
+            tuple(tuple(sorted(int(t) for t in mine["done"] - mine["arrival"])) for mine in rows),
+            (built.scenario.horizon_ns - built.scenario.warmup_ns) / 1e9,
+            tuple(int(pipe) for pipe in engine.state.queue["pipe"]),
+        )
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Sorted latencies of each host thread's requests in nanoseconds, over so many seconds; the pipe of each queue at
+    the end (-1: not mapped then).
+    """
+
+    threads: tuple[tuple[int, ...], ...]
+    seconds: float
+    pipes: tuple[int, ...]
+
+    def quantile(self, thread: int, q: float) -> float:
+        """Nanoseconds; NaN when no request was done."""
+        mine = self.threads[thread]
+        return float(mine[min(len(mine) - 1, max(0, math.ceil(q * len(mine)) - 1))]) if mine else math.nan
+
+    def mean(self, thread: int) -> float:
+        """Nanoseconds; NaN when no request was done."""
+        mine = self.threads[thread]
+        return sum(mine) / len(mine) if mine else math.nan
+
+    def rate(self, thread: int) -> float:
+        """Requests a second."""
+        return len(self.threads[thread]) / self.seconds
+
+
+def spliced(builds: Sequence[Built | None]) -> Built:
+    """One process whose stream ``i`` makes the requests that it makes in ``builds[i]``, none where that is None.
+
+    The schema gives all streams of a process one request. The builds must differ in their requests alone.
+    """
+    base = next(built for built in builds if built is not None)
+    threads: list[HostThread] = []
+    sources: list[Source] = []
+    for stream, built in enumerate(builds):
+        if built is not None:
+            thread = built.spec.threads[stream]
+            threads.append(replace(thread, source=len(sources)))
+            sources.append(built.spec.sources[thread.source])
+    return replace(base, spec=replace(base.spec, threads=tuple(threads), sources=tuple(sources)))
 
 
 @dataclass(frozen=True)
