@@ -1,7 +1,7 @@
 """Ranks of a halo-exchange program on one MI300A, under caps on their queues: where the cliff is, and how deep.
 
 The ranks go in step, as such a program does: a stencil kernel each, then exchanges one after another, each on a queue
-of its own and waited for by all. What over-subscription costs is the wait of every exchange for its queues to be mapped.
+of its own and waited for by all. What over-subscription costs is each exchange waiting for its queues to be mapped.
 """
 
 from __future__ import annotations
