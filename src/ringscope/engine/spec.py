@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from math import log
 
 from ringscope.engine.policies import Policies, Scheduler
@@ -280,8 +281,11 @@ class Spec:
                 p.op is Op.DISPATCH or (p.op is Op.COPY and p.time.quantiles[0]) or p.host_ns for p in thread.packets
             )
             _require(lasts, f"thread {index}: a request must take some time")
+            checked = set()
             for step, packet in enumerate(thread.packets):
-                check_packet(f"thread {index} step {step}", packet, self, len(thread.packets))
+                if id(packet) not in checked:
+                    checked.add(id(packet))
+                    check_packet(f"thread {index} step {step}", packet, self, len(thread.packets))
         for index, source in enumerate(self.sources):
             rises = all(a <= b for a, b in zip(source.trace, source.trace[1:], strict=False))
             _require(rises, f"source {index}: arrival times must rise")
@@ -332,6 +336,7 @@ def check_packet(where: str, packet: Packet, spec: Spec, steps: int) -> None:
         _require(packet.time.quantiles[0] > 0, f"{where}: a workgroup takes at least 1 ns")
 
 
+@lru_cache(maxsize=64)
 def exponential(mean_ns: int, knots: int = 4096) -> Times:
     """The exponential distribution as ``knots`` equally likely times of this mean (cut at about nine times it)."""
     raw = [-log(1 - (i + 0.5) / knots) for i in range(knots)]

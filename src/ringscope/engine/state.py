@@ -331,15 +331,19 @@ def fill_packet(row: Any, spec: Spec, packet: Packet) -> None:
 
 def _fill_threads(state: State, spec: Spec, times: _Times) -> None:
     at = 0
+    filled: dict[int, Array] = {}
     for index, thread in enumerate(spec.threads):
         state.thread[index]["source"] = thread.source
         state.thread[index]["first"] = at
         state.thread[index]["last"] = at + len(thread.packets)
         for step, packet in enumerate(thread.packets):
             row = state.packet[at + step]
-            fill_packet(row, spec, packet)
+            if id(packet) not in filled:
+                filled[id(packet)] = row
+                fill_packet(row, spec, packet)
+                row["times_at"], row["times_n"] = times.place(packet.time.quantiles)
+            state.packet[at + step] = filled[id(packet)]
             row["thread"] = index
-            row["times_at"], row["times_n"] = times.place(packet.time.quantiles)
             state.waits[at + step, : len(packet.after)] = [at + other for other in packet.after]
         at += len(thread.packets)
     for row, source in zip(state.source, spec.sources, strict=False):

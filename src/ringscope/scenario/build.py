@@ -164,6 +164,7 @@ class _Assembly:
         self.late: set[KfdQueue] = set()
         self.members: list[Member] = []
         self.rows = 0
+        self.dispatches: dict[tuple[str, int, int, bool], engine.Packet] = {}
 
     def add(self, kind: ProcessKind) -> None:
         """One more process: its streams, its copy queues where it copies, its host threads."""
@@ -274,10 +275,14 @@ class _Assembly:
         if step.does is Does.COPY:
             copy = self.scenario.copies[step.name]
             return _copy_packet(copy, engines[copy.engine % len(engines)], kind)
+        # A request repeats its kernels; equal packets are one object, which spec and state then work out once.
+        alike = (step.name, ring, kind.submit_ns, kind.barrier)
         try:
-            return self._dispatch(self.scenario.kernels[step.name], kind, ring)
+            if alike not in self.dispatches:
+                self.dispatches[alike] = self._dispatch(self.scenario.kernels[step.name], kind, ring)
         except engine.SpecError as error:
             raise InputError(f"kernel {step.name!r}: {error}", self.scenario.name) from error
+        return self.dispatches[alike]
 
     def _dispatch(self, kernel: Kernel, kind: ProcessKind, ring: int) -> engine.Packet:
         part = self.node.part

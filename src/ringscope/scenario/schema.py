@@ -453,24 +453,52 @@ def load(path: Path, times: KernelTimes = no_traces) -> Scenario:
     Raises:
         InputError: with key, file and line, whatever is wrong.
     """
+    return parse(read(path), str(path), path.parent, times)
+
+
+def read(path: Path) -> str:
+    """The text of a scenario file; InputError when there is none."""
     try:
-        text = path.read_bytes().decode()
+        return path.read_bytes().decode()
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", str(path)) from error
     except UnicodeDecodeError:
         raise InputError("is no UTF-8 text", str(path), "give a scenario in TOML") from None
-    return parse(text, str(path), path.parent, times)
 
 
 def parse(text: str, file: str, folder: Path, times: KernelTimes = no_traces) -> Scenario:
     """The scenario in ``text``, which came from ``file``."""
+    return Draft.of(text, file).scenario(folder, times)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A scenario file as TOML gives it, keys not looked at yet; ``lines`` says where each stands."""
+
+    values: dict[str, Any]
+    lines: _Lines
+    file: str
+
+    @classmethod
+    def of(cls, text: str, file: str) -> Draft:
+        """What ``text``, which came from ``file``, says; InputError when it is no TOML."""
+        return cls(_toml(text, file), _Lines(text), file)
+
+    def scenario(self, folder: Path, times: KernelTimes = no_traces) -> Scenario:
+        """The scenario, every key checked; traces lie relative to ``folder``."""
+        return _scenario(_Table(self.file, self.lines, (), self.values), folder, times)
+
+
+def _toml(text: str, file: str) -> dict[str, Any]:
     try:
-        values = tomllib.loads(text)
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         line = re.search(r"line (\d+)", str(error))
         where = f"{file}:{line[1]}" if line else file
         raise InputError(f"is no TOML ({str(error).partition(' (at')[0]})", where) from None
-    root = _Table(file, _Lines(text), (), values)
+
+
+def _scenario(root: _Table, folder: Path, times: KernelTimes) -> Scenario:
     device = _device(root.table("device"))
     kernels = {kernel.name: kernel for table in root.tables("kernel") for kernel in [_kernel(table, folder, times)]}
     copies = {copy.name: copy for table in root.tables("copy") for copy in [_copy(table, folder, times)]}
@@ -482,7 +510,7 @@ def parse(text: str, file: str, folder: Path, times: KernelTimes = no_traces) ->
         raise root.wrong("a scenario needs at least one [[process]]")
     run = root.table("run")
     scenario = Scenario(
-        name=root.take("name", Path(file).stem, _text),
+        name=root.take("name", Path(root.file).stem, _text),
         device=device,
         kernels=kernels,
         copies=copies,
