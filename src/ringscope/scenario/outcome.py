@@ -72,7 +72,7 @@ class Outcome:
 
 def simulate(
     built: Built,
-    tell: Callable[[float], None] = lambda done: None,
+    tell: Callable[[float], None] | None = None,
     look: Callable[[Engine], None] | None = None,
     look_at_ns: int = 0,
 ) -> Outcome:
@@ -91,9 +91,11 @@ def simulate(
         if look is not None and number == 0:
             engine.run(look_at_ns)
             look(engine)
-        for step in range(1, STEPS + 1):
-            engine.run(max(engine.now, scenario.horizon_ns * step // STEPS))
-            tell((number + step / STEPS) / scenario.replications)
+        if tell is not None:
+            for step in range(1, STEPS + 1):
+                engine.run(max(engine.now, scenario.horizon_ns * step // STEPS))
+                tell((number + step / STEPS) / scenario.replications)
+        engine.run(scenario.horizon_ns)
         logs.append(engine.log.copy())
         totals.append(engine.totals)
     kept = [log[log["done"] > scenario.warmup_ns] for log in logs]

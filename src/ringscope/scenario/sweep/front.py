@@ -1,0 +1,17 @@
+"""The Pareto front: the points that no other point beats in one objective without losing in the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Indices of the points that none dominates, smaller being better in both; best in the first objective first.
+
+    Points equal in both objectives are all on the front or all off it.
+    """
+    found: list[int] = []
+    for index in sorted(range(len(points)), key=points.__getitem__):
+        if not found or points[index][1] < points[found[-1]][1] or points[index] == points[found[-1]]:
+            found.append(index)
+    return found
