@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
+
+from live_machine import put
 
 from ringscope.capture.bundle import packed
 from ringscope.capture.moment import ATTEMPTS, Clocks, queues_of, take
@@ -83,6 +87,59 @@ def test_a_queue_made_and_one_destroyed_do_not_cancel(tree: Tree) -> None:
     turns = itertools.cycle([one, b"\n".join(rows)])
     taken = take(paths, "now", reader=lambda path: next(turns) if path.name == "mqds" else read(path))
     assert taken.changed == ("1 queue of process 4242 came", "1 queue of process 4242 went")
+
+
+def test_a_process_that_came_and_went_between_two_readings_is_given_away_by_its_slots(tree: Tree) -> None:
+    paths = Paths(tree(2, 3))
+    busy = read(paths.debugfs / "hqds")
+    tree(2)
+    taken = take(paths, "now", reader=lambda path: busy if path.name == "hqds" else read(path))
+    # three streams' queues and ROCr's own, on each of four XCCs
+    assert taken.changed == ("16 slots held queues that mqds does not list",)
+
+
+def test_the_slots_of_a_real_machine_are_those_of_its_queues(shared: Path, tmp_path: Path) -> None:
+    for name in ("mqds", "hqds"):
+        put(tmp_path / "sys/kernel/debug/kfd" / name, (shared / "mi308x/streams-16/active" / name).read_text())
+    taken = take(Paths(tmp_path), "now")
+    assert (taken.attempts, taken.changed, taken.pids) == (1, (), (94314,))
+    put(tmp_path / "sys/kernel/debug/kfd/mqds", "")
+    assert take(Paths(tmp_path), "now").changed == ("20 slots held queues that mqds does not list",)
+
+
+def test_processes_that_come_and_go_all_the_time_never_go_unnoticed(tree: Tree) -> None:
+    """While another thread makes and ends processes, each snapshot is either of one state or marked."""
+    states = []
+    for streams in ((2,), (2, 3), (2, 3, 1)):
+        paths = Paths(tree(*streams))
+        states.append({name: read(paths.debugfs / name) for name in ("mqds", "hqds", "rls")})
+    stop = threading.Event()
+
+    def churn() -> None:
+        for number, state in enumerate(itertools.cycle([*states, *states[1:-1]])):
+            for name, data in state.items():
+                aside = paths.debugfs / f".{name}.{number}"
+                aside.write_bytes(data)
+                aside.replace(paths.debugfs / name)
+            if stop.wait(0.001):
+                return
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        taken = [take(paths, "load") for _ in range(40)]
+    finally:
+        stop.set()
+        thread.join()
+    for moment in taken:
+        whole = [state for state in states if state["mqds"] == moment.files["mqds"]]
+        assert whole, "a file is one state's"
+        slots = {fact for queue in queues_of(moment.files["mqds"]) for fact in queue}
+        strangers = [
+            found for found in re.findall(rb"CP Pipe \d+, Queue \d+\n {4}\S+ (\S+ \S+) 00000001", moment.files["hqds"])
+            if found.decode() not in slots
+        ]  # fmt: skip
+        assert moment.changed or not strangers
 
 
 def test_pointers_that_move_are_no_change(tree: Tree) -> None:

@@ -2,8 +2,9 @@
 
 The driver prints each debugfs file under locks of its own, one process or device after the other, so that no two files
 are of one instant. ``mqds`` is therefore read before and after ``hqds`` and ``rls``: queues that only one of the two
-readings shows came or went meanwhile, and a join of the files may miss them. Such a snapshot is taken again, a few
-times; if the machine never holds still, the last one is kept and says so.
+readings shows came or went meanwhile, and a join of the files may miss them. A process that came and went between the
+two leaves no trace there, but its slots do in ``hqds``. Such a snapshot is taken again, a few times; if the machine
+never holds still, the last one is kept and says so.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ _PROCESS = re.compile(rb"Process (\d+) ")
 _QUEUE = re.compile(rb"  (\S+(?: queue)?) on device ([0-9a-f]+)")
 # Rows of a dump that tell a queue: dwords 128 and 129 are the MQD's address, 136 and 137 the ring's.
 _ROWS = (b"    00000200: ", b"    00000220: ")
+# A slot's registers begin with its MQD's address and whether it is active (dwords 128 to 130).
+_SLOT = re.compile(
+    rb"^ Inst \d+,  CP Pipe \d+, Queue \d+\n {4}[0-9a-f]{8}: (?P<mqd>[0-9a-f]{8} [0-9a-f]{8}) (?P<active>[0-9a-f]{8})",
+    re.MULTILINE,
+)
 _PAIR_BYTES = len("00000000 00000000")
 
 
@@ -131,9 +137,10 @@ class _Reading:
         self._sysfs()
         # With no mqds there is nothing to hold the rest against, and reading it again would disturb for nothing.
         after = self._dump("mqds") if before is not None else None
-        if before is None or after is None or before == after:
+        if before is None or after is None:
             return ()
-        return _changed(queues_of(before), queues_of(after))
+        old, new = queues_of(before), queues_of(after)
+        return (*_changed(old, new), *_strangers(self.files.get("hqds", b""), old | new))
 
     def _dump(self, name: str) -> bytes | None:
         path = self._paths.debugfs / name
@@ -177,6 +184,17 @@ def _below(folder: str) -> Iterator[str]:
             yield from _below(entry.path)
         elif entry.is_file(follow_symlinks=False):
             yield entry.path
+
+
+def _strangers(hqds: bytes, queues: frozenset[tuple[str, ...]]) -> tuple[str, ...]:
+    """Slots that hold a queue which ``mqds`` listed neither before nor after."""
+    listed = {fact for queue in queues for fact in queue}
+    held = [
+        slot["mqd"].decode()
+        for slot in _SLOT.finditer(hqds)
+        if int(slot["active"], 16) & 1 and slot["mqd"].decode() not in listed
+    ]
+    return (f"{len(held)} slot{'s' if len(held) != 1 else ''} held queues that mqds does not list",) if held else ()
 
 
 def _changed(before: frozenset[tuple[str, ...]], after: frozenset[tuple[str, ...]]) -> tuple[str, ...]:

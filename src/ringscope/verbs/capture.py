@@ -18,6 +18,7 @@ import os
 import re
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from ringscope.capture import bundle
@@ -64,6 +65,9 @@ def run(args: argparse.Namespace) -> Result:
         taken.files, taken.about, target.name.removesuffix(".gz").removesuffix(".tar").removesuffix(".tgz")
     )
     write_aside(target, data)
+    if sudo := os.environ.get("SUDO_UID", ""):  # who asked for it must be able to send it
+        with suppress(OSError, ValueError):
+            os.chown(target, int(sudo), int(os.environ.get("SUDO_GID", sudo)))
     return Result(
         {"schema": SCHEMA, "bundle": str(target), "bytes": len(data), "files": len(taken.files), **taken.about},
         lambda terminal: _text(taken, target, len(data), terminal),

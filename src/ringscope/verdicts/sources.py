@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from ringscope.verdicts.answer import Missing
 
-MQDS = Missing("the queues' MQDs, while the program runs", "sudo cat /sys/kernel/debug/kfd/mqds > mqds")
-HQDS = Missing("the hardware slots, while the program runs", "sudo cat /sys/kernel/debug/kfd/hqds > hqds")
-RLS = Missing("the runlist itself, while the program runs", "sudo cat /sys/kernel/debug/kfd/rls > rls")
+CAPTURE = "sudo ringscope capture --during -- ./app"
+
+MQDS = Missing("the queues' MQDs, while the program runs", CAPTURE)
+HQDS = Missing("the hardware slots, while the program runs", CAPTURE)
+RLS = Missing("the runlist itself, while the program runs", CAPTURE)
 KERNEL_LOG = Missing("the kernel's log", "sudo dmesg > kernel.log")
 SECOND_SNAPSHOT = Missing(
     "movement: two readings, before and after what you ask about",
-    "for i in 1 2; do mkdir $i; sudo cat /sys/kernel/debug/kfd/hqds > $i/hqds; sleep 5; done",
+    "sudo ringscope capture --every 5s --during -- ./app",
 )
 RUNTIME_LOG = Missing("the runtime's log", "AMD_LOG_LEVEL=3 ./app 2> app.log")
 DISPATCH_TRACE = Missing("when each kernel ran", "rocprofv3 --kernel-trace --output-format csv -- ./app")
