@@ -509,13 +509,14 @@ def _details(answer: Answer, verbose: bool) -> list[tuple[str, str]]:
 
 def _open(answers: Sequence[Answer], terminal: Terminal, verbose: bool) -> list[str]:
     """How to get what the undecided answers lack; a command stands whole on its line, to be copied."""
-    needs = dict.fromkeys(
-        (item.how, item.what)
-        for answer in answers
-        if answer.verdict is Verdict.UNDECIDED and (verbose or not answer.quiet)
-        for item in answer.missing
-    )
-    lines = [line for how, what in needs for line in (f"    {what}", f"      {terminal.bold(how)}")]
+    needs: dict[str, dict[str, None]] = {}
+    for answer in answers:
+        if answer.verdict is Verdict.UNDECIDED and (verbose or not answer.quiet):
+            for item in answer.missing:
+                needs.setdefault(item.how, {})[item.what] = None
+    lines = []
+    for how, whats in needs.items():
+        lines += [*wrapped("    ", "; ".join(whats), terminal.width), f"      {terminal.bold(how)}"]
     return ["", terminal.dim("  to decide what is open"), *lines] if needs else []
 
 

@@ -9,11 +9,11 @@ CAPTURE = "sudo ringscope capture --during -- ./app"
 MQDS = Missing("the queues' MQDs, while the program runs", CAPTURE)
 HQDS = Missing("the hardware slots, while the program runs", CAPTURE)
 RLS = Missing("the runlist itself, while the program runs", CAPTURE)
-KERNEL_LOG = Missing("the kernel's log", "sudo dmesg > kernel.log")
+KERNEL_LOG = Missing("the kernel's log", CAPTURE)
 SECOND_SNAPSHOT = Missing(
     "movement: two readings, before and after what you ask about",
-    "sudo ringscope capture --every 5s --during -- ./app",
+    CAPTURE,
 )
-RUNTIME_LOG = Missing("the runtime's log", "AMD_LOG_LEVEL=3 ./app 2> app.log")
+RUNTIME_LOG = Missing("the runtime's log", CAPTURE)
 DISPATCH_TRACE = Missing("when each kernel ran", "rocprofv3 --kernel-trace --output-format csv -- ./app")
-TOPOLOGY = Missing("the device's shape", "cp -r /sys/class/kfd/kfd/topology .")
+TOPOLOGY = Missing("the device's shape", CAPTURE)
