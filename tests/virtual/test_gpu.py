@@ -146,3 +146,11 @@ def test_wild_memory_and_bad_packets_are_reported_as_by_a_real_gpu(root: Root, v
     assert ran.code == 0 and ran.out.startswith("HSA_STATUS_ERROR_INVALID_PACKET_FORMAT")
     assert "packet 0 is invalid: type 9" in ran.err
     assert [event.attrs["qid"] for event in ran.recording.of(Kind.FAULT)]
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3", "6"])
+def test_senseless_calls_are_answered_and_served_on(seed: str, newest: Root, virtual: Runner, built: Build) -> None:
+    ran = virtual(None, built(newest, "fuzz"), seed, "2000", *sizes("mi308x"), gpu="mi308x")
+    assert (ran.code, ran.out) == (0, "still served, version 1\n"), ran.err
+    assert "Traceback" not in ran.err
+    assert ran.recording.facts["bytes_left"] == 0

@@ -11,6 +11,8 @@ from ringscope.virtual.model import Model
 
 VERSION, AMDGPU_INFO = 0x00, 0x45
 _ACCEL_WORKING, _HW_IP_INFO, _HW_IP_COUNT, _READ_MMR, _DEV_INFO = 0x00, 0x02, 0x03, 0x15, 0x16
+_LONGEST = 4096
+"""Bytes of the longest answer; a caller may say that it has room for more."""
 STRINGS = (b"amdgpu", b"20150101", b"AMD GPU")
 RELEASE = (3, 57, 0)
 
@@ -44,6 +46,7 @@ def device_info(model: Model, size: int) -> bytes:
 def info(tid: int, arguments: bytearray, model: Model, unknown: Callable[[str], None]) -> None:
     """AMDGPU_INFO: ``return_pointer``, ``return_size``, ``query``."""
     where, size, query = struct.unpack_from("<QII", arguments)
+    size = min(size, _LONGEST)
     if query == _DEV_INFO:
         answer = device_info(model, size)
     elif query == _ACCEL_WORKING:

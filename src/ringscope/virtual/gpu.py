@@ -45,6 +45,8 @@ _SVM_PREFERRED, _SVM_PREFETCH, _SVM_ACCESS, _SVM_IN_PLACE, _SVM_NO_ACCESS, _SVM_
     range(8)
 )
 _UNDEFINED = 0xFFFFFFFF
+_SHOWN = 8
+"""Most kinds of unknown call that the summary names."""
 
 
 class Gpu:
@@ -160,7 +162,7 @@ class Gpu:
             self.reply(call, errno.EBADF)
             return True
         number = request & 0xFF
-        handler = ioctls.HANDLERS.get(number)
+        handler = ioctls.HANDLERS.get(number) if request >> 8 & 0xFF == ord("K") else None
         if handler is None:
             self._report(f"ioctl {request:#010x} of /dev/kfd")
             self.reply(call, errno.ENOTTY)
@@ -211,6 +213,8 @@ class Gpu:
         error = 0
         try:
             arguments = bytearray(remote.read(call.tid, call.where, size))
+            if request >> 8 & 0xFF != ord("d"):
+                raise OSError(errno.ENOTTY, "no ioctl of a render node")
             if number == drm.VERSION:
                 drm.version(call.tid, arguments)
                 remote.write(call.tid, call.where, arguments)
@@ -221,6 +225,8 @@ class Gpu:
                 error = errno.EINVAL
         except OSError as refused:
             error = refused.errno or errno.EFAULT
+        except struct.error:
+            error = errno.EINVAL
         self.reply(call, error)
 
     def _report(self, what: str) -> None:
@@ -495,7 +501,10 @@ class Gpu:
             lines.append(f"over-subscribed: the slots changed hands {self.rotations} times")
         if fired := dict(self.faults.fired):
             lines.append("faults on purpose: " + ", ".join(f"{kind} {n}x" for kind, n in fired.items()))
-        lines += [f"not known here, answered with an error: {what} ({n}x)" for what, n in self.unknown.items()]
+        for what, times in self.unknown.most_common(_SHOWN):
+            lines.append(f"not known here, answered with an error: {what} ({times}x)")
+        if len(self.unknown) > _SHOWN:
+            lines.append(f"and {len(self.unknown) - _SHOWN} other kinds of call")
         if skipped := sum(kernels.skipped.values()):
             lines.append(
                 f"{_count(skipped, 'kernel')} ran without computing (--kernels time); "

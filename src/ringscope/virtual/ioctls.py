@@ -24,7 +24,8 @@ VERSION = (1, 14)
 """Interface announced: from 1.13 on runtimes enable debugging support, 1.14 brings event ages."""
 _LDS_BASE, _SCRATCH_BASE, _SVM_BASE, _APERTURE = 1 << 48, 2 << 48, 0x1000000, 0xFFFFFFFF
 """Apertures of SOC15 parts (amdkfd kfd_flat_memory.c)."""
-_ARGUMENT_LIMIT = 1 << 14
+_MOST_DEVICES = 1024
+"""Longest array of devices that is believed; the driver fails to allocate a senseless one."""
 
 
 class Call(NamedTuple):
@@ -174,6 +175,8 @@ def map_memory(gpu: Gpu, client: Client, a: bytearray, call: Call, mapped: bool 
     handle, where, count, done = struct.unpack_from("<2Q2I", a)
     if not count or done > count:
         raise _refuse(errno.EINVAL, f"{count} devices, {done} done")
+    if count > _MOST_DEVICES:
+        raise _refuse(errno.ENOMEM, f"an array of {count} devices")
     for gpu_id in struct.unpack(f"<{count}I", remote.read(client.pid, where, 4 * count)):
         _gpu(gpu, gpu_id)
     buffer = client.buffers.get(handle)
