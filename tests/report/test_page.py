@@ -128,8 +128,10 @@ def test_visible_spells_out_what_cannot_be_seen() -> None:
     assert visible("vectorAdd<float>(μ) 名") == "vectorAdd&lt;float&gt;(μ) 名"
 
 
-@pytest.mark.parametrize(("ns", "text"), [(0, "0 ns"), (999, "999 ns"), (13520, "13.52 µs"), (2_000_000_000, "2 s")])
-def test_durations(ns: int, text: str) -> None:
+@pytest.mark.parametrize(
+    ("ns", "text"), [(0, "0 ns"), (999, "999 ns"), (13520, "13.52 µs"), (2_000_000_000, "2 s"), (0.25, "0.25 ns")]
+)
+def test_durations(ns: float, text: str) -> None:
     assert duration(ns) == text
 
 
@@ -143,6 +145,22 @@ def test_findings_come_before_everything_else() -> None:
     findings = html.split("class=findings")[1].split("</section>")[0]
     assert "Over-subscribed? yes" in findings
     assert html.index("class=findings") < html.index("h-answers") < html.index("h-machine")
+
+
+def test_a_simulation_says_who_got_what() -> None:
+    share = {
+        "name": "<rank>",
+        "count": 6,
+        "requests_per_second": {"mean": 19851.25, "ci95": 12.345},
+        "latency_ns": {"mean": 1_212_000.0, "p50": 1_000_000.0, "p90": None, "p99": 11_290_000.0},
+        "where_ns": {"host": 212_000.0, "run": 1_000_000.0},
+    }
+    ran = {"requests_per_second": {"mean": 19851.25, "ci95": None}, "cu_busy": {"mean": 0.9961, "ci95": 0.001}}
+    ran |= {"horizon_ns": 400_000_000, "processes": [share]}
+    text = re.sub(r"<[^>]+>", " ", page(small() | {"simulation": ran}).decode().split("<h2 id=h-answers")[0])
+    assert "19850 requests/s in 400 ms of simulated time, CUs busy 99.61 ± 0.1 % of it." in text
+    assert re.search(r"&lt;rank&gt;\s+× 6\s+19850 ± 12\s+1.212 ms\s+1 ms\s+–\s+11.29 ms", text)
+    assert re.search(r"host\s+run\s.*?212 µs\s+1 ms", text, re.DOTALL)
 
 
 def test_nothing_captured_is_said() -> None:

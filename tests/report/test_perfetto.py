@@ -191,6 +191,22 @@ def test_impossible_times_are_left_out() -> None:
     assert not any(track.slices for track in tracks.values())
 
 
+def test_what_a_virtual_gpu_saw_stands_as_moments() -> None:
+    events = [
+        told(Kind.IOCTL, at=1, pid=7, name="CREATE_QUEUE", errno=0),
+        told(Kind.PACKET, at=2, pid=7, qid=1, index=0, type="kernel dispatch"),
+        told(Kind.DISPATCH, at=2, pid=7, qid=1, index=0, kernel="k"),
+        told(Kind.INTERRUPT, at=3, pid=7, qid=1, event=4),
+    ]
+    tracks, _ = read(trace([recorded(*events)]))
+    assert {track.name: [name for _, name in track.instants] for track in tracks.values() if track.instants} == {
+        "ioctls": ["CREATE_QUEUE"],
+        "packets": ["kernel dispatch"],
+        "qid 1": ["k"],
+        "interrupts": ["interrupt"],
+    }
+
+
 def test_clocks_are_not_mixed() -> None:
     with pytest.raises(InputError, match=r"monotonic: a\.log; gpu: b\.csv: times of different clocks"):
         trace(

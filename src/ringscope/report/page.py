@@ -68,6 +68,7 @@ def page(data: Json) -> bytes:
     body = [
         *_head(data),
         *_findings(data),
+        *_simulation(data),
         *_answers(data),
         *_machine(data),
         *_time(data),
@@ -151,6 +152,9 @@ def _lead(data: Json) -> str:
         told = f"{count(len(data['streams']), 'stream')}; their queues were not captured."
     else:
         told = "No process holds a queue."
+    if ran := data.get("simulation"):
+        each = f"{_estimate(ran['requests_per_second'])} requests/s in {duration(ran['horizon_ns'])} of simulated time"
+        told = f"{each}, CUs busy {_estimate(ran['cu_busy'], 100)} % of it. {told}"
     findings = sum(answer["finding"] for answer in data["answers"])
     undecided = sum(answer["answer"] == "undecided" and not answer["quiet"] for answer in data["answers"])
     told += f" {count(findings, 'finding')}." if findings else " Nothing found that needs attention."
@@ -180,8 +184,9 @@ def _clipped(text: str) -> str:
 
 
 def _at(sources: Sequence[str]) -> str:
-    shown = ", ".join(f"<bdi>{visible(source)}</bdi>" for source in sources[:AT])
-    more = f" and {len(sources) - AT} more" if len(sources) > AT else ""
+    different = list(dict.fromkeys(sources))
+    shown = ", ".join(f"<bdi>{visible(source)}</bdi>" for source in different[:AT])
+    more = f" and {len(different) - AT} more" if len(different) > AT else ""
     return f" <cite>{shown}{more}</cite>" if sources else ""
 
 
@@ -282,12 +287,56 @@ def _loose_streams(data: Json) -> list[str]:
     ]
 
 
-def duration(ns: int) -> str:
+def duration(ns: float) -> str:
     """Nanoseconds in a unit that leaves three or four figures."""
     for unit, factor in (("s", 1_000_000_000), ("ms", 1_000_000), ("µs", 1_000)):
         if ns >= factor:
             return f"{ns / factor:.4g} {unit}"
-    return f"{ns} ns"
+    return f"{ns:.4g} ns"
+
+
+def _figure(value: float) -> str:
+    """Four figures, without an exponent."""
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{float(f'{value:.4g}'):.0f}"
+
+
+def _estimate(value: Json, scale: float = 1.0) -> str:
+    shown, width = _figure(scale * value["mean"]), value["ci95"]
+    return shown if width is None else f"{shown} ± {_figure(float(f'{scale * width:.2g}'))}"
+
+
+def _simulation(data: Json) -> list[str]:
+    """Who got what of a simulated device, and what a request waited for."""
+    ran = data.get("simulation")
+    if not ran:
+        return []
+    parts = list(dict.fromkeys(part for share in ran["processes"] for part in share["where_ns"]))
+    head = ["process", "requests/s", "mean", "p50", "p90", "p99"]
+    rows = []
+    waits = []
+    for share in ran["processes"]:
+        who = f"<th scope=row><bdi>{visible(share['name'])}</bdi> × {share['count']}</th>"
+        latency = (share["latency_ns"][name] for name in head[2:])
+        cells = [_estimate(share["requests_per_second"]), *("–" if ns is None else duration(ns) for ns in latency)]
+        rows.append(f"<tr>{who}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+        took = (duration(share["where_ns"][part]) if part in share["where_ns"] else "–" for part in parts)
+        waits.append(f"<tr>{who}{''.join(f'<td>{cell}</td>' for cell in took)}</tr>")
+    return [
+        "<section aria-labelledby=h-shares><h2 id=h-shares>Who got what</h2>",
+        *_table(head, rows),
+        "<h3>What a request waited for, in the mean</h3>",
+        *_table(["process", *parts], waits),
+        "</section>",
+    ]
+
+
+def _table(head: Iterable[str], rows: Iterable[str]) -> list[str]:
+    columns = "".join(f"<th scope=col>{visible(name)}</th>" for name in head)
+    return [
+        f"<div class=wide><table class=plain><thead><tr>{columns}</tr></thead><tbody>",
+        *rows,
+        "</tbody></table></div>",
+    ]
 
 
 def _time(data: Json) -> list[str]:

@@ -27,6 +27,7 @@ _UNIT_COUNT = 2  # CounterDescriptor.Unit
 _HIGHEST_NS = (1 << 63) - 1
 
 _HIQ = "HIQ"
+_MOMENTS = {Kind.IOCTL: "ioctls", Kind.PACKET: "packets", Kind.INTERRUPT: "interrupts"}
 _TROUBLE = {
     *(Kind.QUEUE_REFUSED, Kind.QUEUE_EVICT, Kind.QUEUE_RESTORE, Kind.OVERSUBSCRIBED),
     *(Kind.HANG, Kind.RESET, Kind.FAULT),
@@ -264,20 +265,27 @@ def _slots(trace: _Trace, recording: Recording, suffix: str) -> None:
         leave(slot, final)
 
 
+def _lane(event: Event) -> str:
+    return lane_of(event).removeprefix(f"process {event.pid}, ")
+
+
 def _work(trace: _Trace, recording: Recording, suffix: str) -> None:
     """Kernels, copies and calls; a kernel with its packet's writing and its completion."""
     for event in recording.of(Kind.DISPATCH, Kind.COPY, Kind.API):
         times = _times(event)
-        if times is None:
-            continue
         parent = trace.parent(event.pid, recording.origin)
+        if times is None:
+            if event.kind is Kind.DISPATCH and "begin" not in event.attrs and 0 <= event.time_ns <= _HIGHEST_NS:
+                name = str(event.attrs.get("kernel", event.kind.value))
+                trace.add(parent, _lane(event) + suffix, _Slice(event.time_ns, None, name, event))
+            continue
         begin, end = times
         if event.kind is Kind.API:
             where = f"{event.attrs.get('domain', 'API')} calls of thread {event.attrs.get('tid', '?')}"
             trace.add(parent, where + suffix, _Slice(begin, end, str(event.attrs.get("name", "call")), event))
             continue
         what = str(event.attrs.get("kernel" if event.kind is Kind.DISPATCH else "direction", event.kind.value))
-        lane = lane_of(event).removeprefix(f"process {event.pid}, ") + suffix
+        lane = _lane(event) + suffix
         written, seen = event.attrs.get("dispatch"), event.attrs.get("complete")
         submitted = isinstance(written, int) and 0 <= written <= begin
         completed = isinstance(seen, int) and end <= seen <= _HIGHEST_NS
@@ -293,17 +301,18 @@ def _work(trace: _Trace, recording: Recording, suffix: str) -> None:
 
 
 def _rest(trace: _Trace, recording: Recording, suffix: str) -> None:
-    """Runlists on the HIQ, with their number; and what went wrong."""
-    for event in recording.of(Kind.RUNLIST, *sorted(_TROUBLE, key=lambda kind: kind.value)):
+    """Runlists on the HIQ, with their number; calls of the driver, packets and interrupts; and what went wrong."""
+    for event in recording.events:
         if not 0 <= event.time_ns <= _HIGHEST_NS:
             continue
         if event.kind is Kind.RUNLIST:
             home = trace.parent(None, recording.origin)
             trace.add(home, _HIQ + suffix, _Slice(event.time_ns, None, "runlist", event))
             trace.step(home, f"runlists sent{suffix}", event.time_ns, 1)
-        else:
+        elif event.kind in _MOMENTS or event.kind in _TROUBLE:
             home = trace.parent(event.pid, recording.origin)
-            trace.add(home, "trouble" + suffix, _Slice(event.time_ns, None, event.kind.value, event))
+            name = str(event.attrs.get("name", event.attrs.get("type", event.kind.value)))
+            trace.add(home, _MOMENTS.get(event.kind, "trouble") + suffix, _Slice(event.time_ns, None, name, event))
 
 
 def trace(recordings: Sequence[Recording]) -> bytes:

@@ -46,7 +46,7 @@ def lane_of(event: Event) -> str:
         return ", ".join([*words, "copies"])
     gpu = event.attrs.get("gpu_id")
     words += [f"gpu {gpu:x}"] if isinstance(gpu, int) else []
-    words += [f"{name} {event.attrs[name]}" for name in ("agent", "queue", "stream") if name in event.attrs]
+    words += [f"{name} {event.attrs[name]}" for name in ("agent", "queue", "qid", "stream") if name in event.attrs]
     return ", ".join(words) or "kernels"
 
 

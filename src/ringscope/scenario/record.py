@@ -27,6 +27,7 @@ def recording(built: Built, engine: Engine) -> Recording:
         queue = built.queues[int(row["queue"])]
         begin, end = int(row["first"]), int(row["done"])
         attrs: dict[str, Value] = {"qid": queue.qid, "gpu_id": gpu, "begin": begin, "end": end}
+        attrs |= {"dispatch": int(row["sent"]), "complete": end}
         if op is Op.DISPATCH:
             attrs |= {"grid": int(packet["workgroups"]) * WORKGROUP, "workgroup": WORKGROUP}
         kind = Kind.DISPATCH if op is Op.DISPATCH else Kind.COPY
