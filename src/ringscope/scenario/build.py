@@ -6,6 +6,7 @@ schedules at all are the stack's answers; here they are only put into the engine
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -15,7 +16,7 @@ from ringscope.engine.policies import Placement, Scheduler
 from ringscope.engine.state import State, rounds
 from ringscope.errors import InputError
 from ringscope.parts.mqd import PIPE_PRIORITY
-from ringscope.scenario.schema import Copy, Does, Kernel, KernelTime, ProcessKind, Scenario, Step
+from ringscope.scenario.schema import Copy, DeviceChoice, Does, Kernel, KernelTime, ProcessKind, Scenario, Step
 from ringscope.snapshot import Snapshot
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.journal import TICK_NS
@@ -85,9 +86,8 @@ class Built:
         return self.kfd.snapshot(label)
 
 
-def machine_of(scenario: Scenario) -> MachineSpec:
-    """The stack's machine for the scenario's device; InputError when the part cannot be scheduled as asked."""
-    device = scenario.device
+def machine_of(device: DeviceChoice) -> MachineSpec:
+    """The stack's machine for a device; InputError when the part cannot be scheduled as asked."""
     wanted = device.scheduler
     policy = SchedPolicy.NO_HWS if wanted == "nocpsch" else SchedPolicy.HWS
     machine = MachineSpec.of(
@@ -126,24 +126,95 @@ def engine_machine(node: NodeSpec, slots: tuple[tuple[int, int], ...]) -> engine
     )
 
 
-def build(scenario: Scenario) -> Built:
+@dataclass(frozen=True)
+class Role:
+    """What of a :class:`ProcessKind` the stack sees; ``copies``: whether it needs copy queues."""
+
+    count: int
+    streams: tuple[int, ...]
+    hw_queues: int
+    cu_mask: int
+    copies: bool
+
+    @classmethod
+    def of(cls, kind: ProcessKind) -> Role:
+        """The role of a kind."""
+        copies = any(step.does is Does.COPY for step in _flat(kind))
+        return cls(kind.count, kind.streams, kind.hw_queues, kind.cu_mask, copies)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """One process on the stack: all its queues, the one behind each stream, those that copy."""
+
+    pid: int
+    queues: tuple[KfdQueue, ...]
+    rings: tuple[KfdQueue, ...]
+    engines: tuple[KfdQueue, ...]
+
+
+@dataclass(frozen=True)
+class Played:
+    """The stack once every process is there; ``slots`` in the order in which the firmware fills them."""
+
+    node: NodeSpec
+    kfd: Kfd
+    slots: tuple[tuple[int, int], ...]
+    actors: tuple[Actor, ...]
+
+
+Play = Callable[[DeviceChoice, tuple[Role, ...]], Played]
+
+
+def play(device: DeviceChoice, roles: tuple[Role, ...]) -> Played:
+    """Let the processes make their streams on the modelled stack; the same answer whenever it is asked the same.
+
+    Raises:
+        InputError: the part cannot be had like that.
+        KfdError: the driver refuses a queue.
+    """
+    machine = machine_of(device)
+    node = machine.nodes[0]
+    kfd = Kfd(machine, now=count(0, TICK_NS).__next__)
+    rocm = RocmVersion.parse(device.rocm)
+    slots = kfd.node(node.gpu_id).mec.fill_order
+    actors: list[Actor] = []
+    for role in roles:
+        for _ in range(role.count):
+            actors.append(_act(role, kfd, node, FIRST_PID + len(actors), rocm))
+    return Played(node, kfd, slots, tuple(actors))
+
+
+def _act(role: Role, kfd: Kfd, node: NodeSpec, pid: int, rocm: RocmVersion) -> Actor:
+    program = Program(kfd, (node,), pid, rocm, HipSettings(gpu_max_hw_queues=role.hw_queues))
+    device = program.devices[0]
+    if role.cu_mask:
+        streams = [device.stream_create_with_cu_mask(role.cu_mask) for _ in role.streams]
+    else:
+        streams = [device.stream_create(priority) for priority in role.streams]
+    sdma = [queue.queue_id for queue in program.rocr.copy_queues(node)] if role.copies else []
+    queues = kfd.process(pid).queues
+    rings = tuple(queues[stream.queue.hsa.kmt.queue_id] for stream in streams)
+    return Actor(pid, tuple(queues.values()), rings, tuple(queues[qid] for qid in sdma))
+
+
+def build(scenario: Scenario, play: Play = play) -> Built:
     """Play the processes on the stack and put the outcome into an engine spec.
+
+    Many scenarios that the stack cannot tell apart may share a ``play`` that remembers; their snapshots may not be
+    taken then, for they would write to one :class:`Kfd`.
 
     Raises:
         InputError: the scenario asks for what the part or the engine cannot do.
         KfdError: the driver refuses a queue.
     """
-    machine = machine_of(scenario)
-    node = machine.nodes[0]
-    kfd = Kfd(machine, now=count(0, TICK_NS).__next__)
-    rocm = RocmVersion.parse(scenario.device.rocm)
-    slots = kfd.node(node.gpu_id).mec.fill_order
+    played = play(scenario.device, tuple(map(Role.of, scenario.processes)))
     try:
-        assembly = _Assembly(scenario, node, kfd, rocm, engine_machine(node, slots))
-        for kind in scenario.processes:
-            for _ in range(kind.count):
-                assembly.add(kind)
-        return assembly.finish(slots)
+        assembly = _Assembly(scenario, played)
+        kinds = (kind for kind in scenario.processes for _ in range(kind.count))
+        for kind, actor in zip(kinds, played.actors, strict=True):
+            assembly.add(kind, actor)
+        return assembly.finish()
     except engine.SpecError as error:
         raise InputError(str(error), scenario.name) from error
 
@@ -151,11 +222,11 @@ def build(scenario: Scenario) -> Built:
 class _Assembly:
     """Collects queues, host threads and changes, process by process."""
 
-    def __init__(
-        self, scenario: Scenario, node: NodeSpec, kfd: Kfd, rocm: RocmVersion, machine: engine.Machine
-    ) -> None:
-        self.scenario, self.node, self.kfd, self.rocm, self.machine = scenario, node, kfd, rocm, machine
-        self.costs = costs_for(f"gfx{node.part.gfx}", **scenario.costs)
+    def __init__(self, scenario: Scenario, played: Played) -> None:
+        self.scenario, self.played = scenario, played
+        self.node, self.kfd = played.node, played.kfd
+        self.machine = engine_machine(self.node, played.slots)
+        self.costs = costs_for(f"gfx{self.node.part.gfx}", **scenario.costs)
         self.queues: list[KfdQueue] = []
         self.number: dict[KfdQueue, int] = {}
         self.threads: list[engine.HostThread] = []
@@ -166,35 +237,25 @@ class _Assembly:
         self.rows = 0
         self.dispatches: dict[tuple[str, int, int, bool], engine.Packet] = {}
 
-    def add(self, kind: ProcessKind) -> None:
+    def add(self, kind: ProcessKind, actor: Actor) -> None:
         """One more process: its streams, its copy queues where it copies, its host threads."""
-        pid = FIRST_PID + len(self.members)
-        program = Program(self.kfd, (self.node,), pid, self.rocm, HipSettings(gpu_max_hw_queues=kind.hw_queues))
-        device = program.devices[0]
-        if kind.cu_mask:
-            streams = [device.stream_create_with_cu_mask(kind.cu_mask) for _ in kind.streams]
-        else:
-            streams = [device.stream_create(priority) for priority in kind.streams]
-        copies = any(step.does is Does.COPY for step in _flat(kind))
-        sdma = [queue.queue_id for queue in program.rocr.copy_queues(self.node)] if copies else []
-        process = self.kfd.process(pid)
-        mine = list(process.queues.values())
+        mine = list(actor.queues)
         for queue in mine:
             self.number[queue] = len(self.queues)
             self.queues.append(queue)
         ready = self._life(kind, mine)
-        rings = [self.number[process.queues[stream.queue.hsa.kmt.queue_id]] for stream in streams]
-        engines = [self.number[process.queues[qid]] for qid in sdma]
+        rings = [self.number[queue] for queue in actor.rings]
+        engines = [self.number[queue] for queue in actor.engines]
         first = len(self.threads)
         shared = self._source(kind, ready) if kind.arrival != "closed" else None
-        for stream in range(len(streams)):
+        for stream in range(len(rings)):
             source = self._source(kind, ready) if shared is None else shared
             packets = self._packets(kind, rings, engines, stream)
             self.rows += len(packets)
             if self.rows > MAX_ROWS:
                 raise InputError(f"the requests have more than {MAX_ROWS} steps", self.scenario.name)
             self.threads.append(engine.HostThread(source, packets))
-        self.members.append(Member(kind, pid, range(first, len(self.threads))))
+        self.members.append(Member(kind, actor.pid, range(first, len(self.threads))))
 
     def _life(self, kind: ProcessKind, mine: list[KfdQueue]) -> int:
         """Changes that bring the process's queues and take them away; when the process is ready."""
@@ -306,8 +367,9 @@ class _Assembly:
             share = max(1, round(kernel.bandwidth * 1e6 / running))
         return replace(packet, time=times, bandwidth_ppm=share)
 
-    def finish(self, slots: tuple[tuple[int, int], ...]) -> Built:
+    def finish(self) -> Built:
         """The spec, now that every process is there."""
+        slots = self.played.slots
         scheduler = self.kfd.scheduler(self.node.gpu_id)
         order: list[KfdQueue] = []
         limits: tuple[str, ...] = ()

@@ -87,7 +87,8 @@ def simulate(
     scenario = built.scenario
     logs, totals = [], []
     for number in range(scenario.replications):
-        engine = Engine(replace(built.spec, seed=(scenario.seed + number) & 0xFFFFFFFF))
+        spec = replace(built.spec, seed=(scenario.seed + number) & 0xFFFFFFFF) if number else built.spec
+        engine = Engine(spec)
         if look is not None and number == 0:
             engine.run(look_at_ns)
             look(engine)

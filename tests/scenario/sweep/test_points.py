@@ -121,6 +121,15 @@ def test_a_row_is_what_simulate_says() -> None:
     assert set(row) == {"point", "process.service.count", "run.seed", "refused", *grid.metrics}
 
 
+def test_a_row_does_not_depend_on_what_ran_before() -> None:
+    grid = sweep("process.service.count=1,3", "process.service.streams=1,5", "device.num_kcq=0,8", "run.seed=4,5")
+    there = [grid.row(number) for number in range(grid.points)]
+    back = [grid.row(number) for number in reversed(range(grid.points))]
+    fresh = simulate(build(grid.scenario(15)))
+    assert there == back[::-1]
+    assert there[15]["events"] == fresh.totals[0].events
+
+
 def test_several_kinds_of_processes_have_results_of_their_own() -> None:
     text = SMALL + '[[process]]\nname = "other"\nrequest = ["attention"]\n'
     grid = sweep("run.seed=1,2", text=text)

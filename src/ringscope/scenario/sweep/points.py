@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from ringscope import __version__
 from ringscope.engine.state import PARTS
 from ringscope.errors import InputError, RingscopeError
-from ringscope.scenario.build import build
+from ringscope.scenario.build import build, play
 from ringscope.scenario.outcome import Outcome, simulate
 from ringscope.scenario.schema import Draft, KernelTimes, Scenario, no_traces
 from ringscope.scenario.sweep.axes import MAX_POINTS, Axis, wrong
@@ -29,6 +29,9 @@ MAX_SHARD = 256
 
 _NAMED = ("kernel", "copy", "process")
 _PLAIN = ("device", "run", "policies", "costs")
+
+_play = lru_cache(maxsize=32)(play)
+"""Most points differ in what the stack does not see: its part of building, most of it, is then done once."""
 
 Row = dict[str, Any]
 
@@ -155,7 +158,7 @@ class Sweep:
         row: Row = {"point": number}
         row |= {axis.column: axis.cell(value) for axis, value in zip(self.axes, values, strict=True)}
         try:
-            return row | {"refused": None} | _results(simulate(build(self.scenario(number))))
+            return row | {"refused": None} | _results(simulate(build(self.scenario(number), _play)))
         except RingscopeError as error:
             return row | {"refused": str(error)}
 
