@@ -272,9 +272,14 @@ def data(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _with_interval(value: Estimate, form: str = "{:.4g}") -> str:
-    shown = form.format(value.mean)
-    return shown if value.half_width is None else f"{shown} ± {value.half_width:.2g}"
+def _figure(value: float) -> str:
+    """Four figures of small numbers, whole thousands written out."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _with_interval(value: Estimate) -> str:
+    shown = _figure(value.mean)
+    return shown if value.half_width is None else f"{shown} ± {_figure(value.half_width)}"
 
 
 def text(outcome: Outcome, terminal: Terminal) -> str:
@@ -301,7 +306,7 @@ def text(outcome: Outcome, terminal: Terminal) -> str:
     for share in outcome.shares:
         who = share.kind.name + (f" × {share.kind.count}" if share.kind.count > 1 else "")
         times = [spoken(value) if share.requests else "-" for value in (share.p50_ns, share.p90_ns, share.p99_ns)]
-        each = f"{share.per_second.mean / share.kind.count:.4g}"
+        each = _figure(share.per_second.mean / share.kind.count)
         rows.append((who, _with_interval(share.per_second), each, *times))
     if len(rows) > 1:
         rows.append(("total", _with_interval(outcome.per_second), "", "", "", ""))
@@ -320,8 +325,9 @@ def text(outcome: Outcome, terminal: Terminal) -> str:
     }
     lines.append(
         f"  CUs busy {100 * outcome.cu_busy.mean:.1f} % · "
-        f"slots used {outcome.slots_used.mean:.1f} of {len(built.slots)} · runlists sent {count['runlists']:.4g} · "
-        f"rotations {count['rotations']:.4g} · queues preempted {count['preemptions']:.4g}"
+        f"slots used {outcome.slots_used.mean:.1f} of {len(built.slots)} · "
+        f"runlists sent {_figure(count['runlists'])} · "
+        f"rotations {_figure(count['rotations'])} · queues preempted {_figure(count['preemptions'])}"
     )
     chosen = ", ".join(
         f"{name} {getattr(scenario.policies, name).name.lower().replace('_', '-')}"
