@@ -55,11 +55,12 @@ def seats(built: Built) -> dict[int, tuple[int, int]]:
     return {int(q): built.slots[slot] for slot, q in enumerate(state.slot) if q >= 0}
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+STEADY = [path for path in EXAMPLES if path.stem != "coming-and-going"]  # whose queues are all there at time zero
+
+
+@pytest.mark.parametrize("path", STEADY, ids=lambda path: path.stem)
 def test_queues_sit_where_the_stack_puts_them(path: Path) -> None:
     built = build(load(path))
-    if any(not queue.active for queue in built.spec.queues):
-        pytest.skip("not every queue is there at time zero")
     expected = {}
     for number, queue in enumerate(built.queues):
         place = built.kfd.slot(queue.home.process.pid, queue.qid) if queue.is_compute else None
