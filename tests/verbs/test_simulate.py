@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("numba")
 
 from ringscope.cli import main
+from ringscope.report.page import duration, unpacked
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
@@ -146,3 +148,20 @@ def test_queues_that_come_and_go_are_answered_from_the_recording_alone(capsys: p
     path = ROOT / "examples" / "coming-and-going.toml"
     said = json.loads(simulate(str(path), "--answers", "--json", capsys=capsys))["answers"]
     assert {row["id"]: row["answer"] for row in said}["runlists-while-running"] == "no"
+
+
+def test_a_page_and_a_trace_tell_of_the_same_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, page, trace = str(ROOT / "examples" / "two-processes.toml"), tmp_path / "out.html", tmp_path / "out.pftrace"
+    printed = json.loads(simulate(path, "--json", "--html", str(page), "--perfetto", str(trace), capsys=capsys))
+    found = re.search('id="data">([^<]*)</script>', page.read_text())
+    assert found
+    carried = unpacked(found[1])
+    assert carried["simulation"] == printed
+    assert {rule["rule"]: rule["setting"] for rule in carried["fidelity"]} == printed["policies"]
+    (timeline,) = carried["time"]
+    (counted,) = carried["recordings"]
+    dispatched = sum(lane["runs"] for lane in timeline["lanes"] if not lane["name"].endswith("copies"))
+    assert dispatched == counted["counters"]["dispatches"] > 0
+    for process in printed["processes"]:
+        assert duration(process["latency_ns"]["p99"]) in page.read_text()
+    assert b"kernels running" in trace.read_bytes() and b"submitted to" in trace.read_bytes()

@@ -28,10 +28,12 @@ from ringscope.engine.spec import Machine, Queue, Spec
 from ringscope.engine.state import PARTS
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, InputError
 from ringscope.evidence import rocpd, rocprofv3
-from ringscope.join import case_of
+from ringscope.join import Case, case_of
 from ringscope.recording import Kind
 from ringscope.report import explain
 from ringscope.report.files import write_aside, write_folder_aside
+from ringscope.report.page import page
+from ringscope.report.perfetto import trace
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.scenario.build import Built, build
 from ringscope.scenario.outcome import STEPS, Estimate, Outcome, simulate
@@ -39,9 +41,8 @@ from ringscope.scenario.record import recording
 from ringscope.scenario.schema import load
 from ringscope.scenario.units import nanoseconds, spoken
 from ringscope.stack.text import capture
-from ringscope.verbs import Result
+from ringscope.verbs import Result, picture_options
 from ringscope.verdicts import answers
-from ringscope.verdicts.answer import Answer
 
 SCHEMA = "ringscope.simulate/1"
 MOST_TRACED = 100_000
@@ -58,6 +59,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--snapshot-dir", type=Path, metavar="DIR", help="new folder for it, in debugfs form")
     parser.add_argument("--answers", action="store_true", help="answer explain's questions about the run, too")
     parser.add_argument("--verbose", "-v", action="store_true", help="with --answers: all evidence")
+    picture_options(parser, "html", "perfetto")
     parser.add_argument("--policies", action="store_true", help="list the firmware-private rules and their choices")
 
 
@@ -78,18 +80,35 @@ def run(args: argparse.Namespace) -> Result:
         outcome = simulate(simulation, tell, look, look_at)
     if args.parquet:
         _parquet(outcome, args.parquet)
+    result = data(outcome)
+    if not (args.answers or args.html or args.perfetto):
+        return Result(result, lambda terminal: text(outcome, terminal))
+    case = _traced(simulation)
+    found = answers(case)
+    shown = explain.data(case, found, []) | {"simulation": result, "fidelity": _fidelity(outcome)}
+    pictures = {"html": lambda: page(shown), "perfetto": lambda: trace(case.recordings)}
     if not args.answers:
-        return Result(data(outcome), lambda terminal: text(outcome, terminal))
-    found = _answers(simulation)
+        return Result(result, lambda terminal: text(outcome, terminal), pictures=pictures)
     return Result(
-        data(outcome) | {"answers": [explain.answer_data(answer) for answer in found]},
+        result | {"answers": [explain.answer_data(answer) for answer in found]},
         lambda terminal: "\n".join([text(outcome, terminal), "", *explain.answer_lines(found, terminal, args.verbose)]),
         EXIT_FINDINGS if any(answer.finding for answer in found) else EXIT_CLEAN,
+        pictures,
     )
 
 
-def _answers(simulation: Built) -> tuple[Answer, ...]:
-    """The verdicts on the first replication, traced: to its end, or until so many packets are done."""
+def _fidelity(outcome: Outcome) -> list[dict[str, str]]:
+    """The rules that AMD does not publish, as this run took them, and what each rests on."""
+    chosen = data(outcome)["policies"]
+    return [
+        {"rule": policy.name, "setting": chosen[policy.name], "standing": policy.trust, "source": policy.source}
+        for policy in POLICIES
+        if policy.name in chosen
+    ]
+
+
+def _traced(simulation: Built) -> Case:
+    """The first replication, traced: to its end, or until so many packets are done."""
     engine = Engine(simulation.spec, trace=True)
     snapshots = []
     for step in range(1, STEPS + 1):
@@ -100,7 +119,7 @@ def _answers(simulation: Built) -> tuple[Answer, ...]:
             snapshots.append(simulation.snapshot(engine.state, f"at {spoken(engine.now)}"))
         if full:
             break
-    return answers(case_of(tuple(snapshots), (recording(simulation, engine),)))
+    return case_of(tuple(snapshots), (recording(simulation, engine),))
 
 
 def warm_up() -> None:
