@@ -40,7 +40,7 @@ RECORDING_READERS = {
 }
 
 
-UNKNOWN_LIMIT = 5000
+UNKNOWN_LIMIT = 2000
 """Most files that are no evidence: a folder with more is not a capture, and an archive with more is not meant well."""
 
 

@@ -1,0 +1,98 @@
+"""What a hostile bundle costs before it is refused: seconds and memory of a whole ``ringscope explain``.
+
+The peer is what a careless reader does: ``tar tzf``, which reads the same archive to its end.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from bench import Row
+from ringscope.capture.bundle import manifest
+
+MEMBERS = 1_000_000
+BOMB_BYTES = 1 << 30
+ABOUT: dict[str, object] = {"snapshots": [], "unread": [], "processes": [], "facts": {}}
+GOAL = "1 s, 200 MB"
+
+# VmHWM counts from exec on; ru_maxrss would count what the parent held when it forked.
+_CHILD = """
+import sys
+from ringscope.cli import main
+code = main(["explain", sys.argv[1]])
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+sys.exit(code)
+"""
+
+
+def _header(name: str, size: int = 0, link: str = "") -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    if link:
+        info.type, info.linkname = tarfile.SYMTYPE, link
+    return info.tobuf()
+
+
+def _member(name: str, data: bytes) -> bytes:
+    return _header(name, len(data)) + data + bytes(-len(data) % 512)
+
+
+def _listed(**files: int) -> bytes:
+    found = json.loads(manifest({}, ABOUT))
+    found["files"] = {name: {"bytes": size, "sha256": "0" * 64} for name, size in files.items()}
+    return _member("b/manifest.json", json.dumps(found).encode())
+
+
+def _bomb() -> Iterator[bytes]:
+    yield _listed(zeros=BOMB_BYTES)
+    yield _header("b/zeros", BOMB_BYTES)
+    yield from (bytes(1 << 20) for _ in range(BOMB_BYTES >> 20))
+
+
+def _flood(head: bytes) -> Iterator[bytes]:
+    yield head
+    yield from (_header(f"b/f{number}") for number in range(MEMBERS))
+
+
+CASES: dict[str, Callable[[], Iterator[bytes]]] = {
+    "a path that leads out": lambda: iter([_listed(), _member("../../x", b"x")]),
+    "a link": lambda: iter([_listed(), _header("b/x", link="/etc/passwd")]),
+    "a bomb of 1 GiB that its manifest lists": _bomb,
+    "10^6 members behind a manifest": lambda: _flood(_listed()),
+    "10^6 members and no manifest": lambda: _flood(b""),
+    "10^6 files listed": lambda: iter([_listed(**{f"f{number}": 0 for number in range(MEMBERS)})]),
+    "a manifest of invalid UTF-8": lambda: iter([_member("b/manifest.json", b'{"schema": "\xff\xfe"}')]),
+}
+
+
+def run() -> list[Row]:
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for what, parts in CASES.items():
+            path = Path(folder) / "bundle.tar.gz"
+            with gzip.open(path, "wb", compresslevel=1) as packed, io.BufferedWriter(packed, 1 << 20) as out:
+                for part in chain(parts(), [bytes(1024)]):
+                    out.write(part)
+            seconds, peak, code = _measured([sys.executable, "-c", _CHILD, str(path)])
+            if code != 2:
+                raise AssertionError(f"{what}: exit code {code}, not refused")
+            peer, _, _ = _measured(["tar", "tzf", str(path)])
+            rows.append(Row(what, f"{seconds:.2f} s, {int(peak) >> 10} MB", f"tar tzf: {peer:.2f} s", goal=GOAL))
+    return rows
+
+
+def _measured(command: list[str]) -> tuple[float, str, int]:
+    """Seconds, what was printed, and the exit code of a command."""
+    begin = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    return time.perf_counter() - begin, done.stdout.decode(errors="replace"), done.returncode
