@@ -31,16 +31,16 @@ class Cost:
 COSTS: tuple[Cost, ...] = (
     Cost(
         "packet_ns",
-        {"": 340, "gfx103": 2020, "gfx11": 1270, "gfx12": 1057},
+        {"": 340, "gfx103": 2020, "gfx11": 1270, "gfx1151": 790, "gfx12": 1057},
         "gfx12: independent dispatches on a gfx1201, written straight into the ring; others: the same share of "
         "packet_ns + barrier_ns",
         "measured on gfx1201, split inferred elsewhere",
     ),
     Cost(
         "barrier_ns",
-        {"": 410, "gfx103": 2440, "gfx11": 1530, "gfx12": 1276},
+        {"": 410, "gfx103": 2440, "gfx11": 1530, "gfx1151": 957, "gfx12": 1276},
         "with packet_ns: 0.75 us a dependent dispatch on gfx90a (2000 kernels of 5 and 50 us, RCCL timing probe), 4.46 "
-        "on gfx1030, 2.8 on gfx1100, 2.33 on gfx1201",
+        "on gfx1030, 2.8 on gfx1100, 1.747 on gfx1151 (graph replay), 2.33 on gfx1201",
         "measured; CDNA3 taken like gfx90a",
     ),
     Cost(
