@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "simulate": "run a scenario in simulated time: who got what, and where the time went",
     "study": "play an experiment of the research notes: a question, its table, and what follows from it",
     "sweep": "run a scenario at many points on all cores, and find the ones worth having",
+    "validate": "hold the model against published measurements, fitted and predicted apart",
     "warmup": "compile the simulation engine now, so that the first simulation starts at once",
     "rehearse": "play processes and streams on a modelled machine and explain what it would show",
     "exec": "run a ROCm program on a virtual GPU",

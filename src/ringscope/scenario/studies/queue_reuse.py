@@ -40,9 +40,9 @@ def run(desk: Desk) -> Findings:
         rows.append((count, streams, *objects[count, streams].values()))
     shares: list[tuple[Cell, ...]] = []
     slowed: dict[int, float] = {}
-    alone = _short(desk, 4, beside=False)
+    alone = short_stream_ns(desk, 4, beside=False)
     for cap in CAPS:
-        got = _short(desk, cap, beside=True)
+        got = short_stream_ns(desk, cap, beside=True)
         slowed[cap] = got / alone
         shares.append((cap, round(alone / 1000, 1), round(got / 1000, 1), round(slowed[cap], 2)))
     names = tuple(objects[1, 1])
@@ -60,7 +60,7 @@ def run(desk: Desk) -> Findings:
     )
 
 
-def _short(desk: Desk, cap: int, *, beside: bool) -> float:
+def short_stream_ns(desk: Desk, cap: int, *, beside: bool) -> float:
     """Median latency of the short stream, ns."""
 
     def build(name: str) -> Built:

@@ -1,0 +1,43 @@
+"""The rows themselves: what they name is there, and single models give what they must."""
+
+import pytest
+
+pytest.importorskip("numba")
+
+from ringscope.engine.policies import Dispatch, Policies
+from ringscope.parts import catalogue
+from ringscope.scenario import validate_rows
+from ringscope.scenario.studies.study import Desk
+from ringscope.scenario.validate import check
+from ringscope.scenario.validate_rows import GPUS, ROWS
+
+
+def test_ids_are_unique_and_parts_exist() -> None:
+    assert len({row.id for row in ROWS}) == len(ROWS)
+    assert all(catalogue.find(part).key == part for part in GPUS.values())
+
+
+def test_the_acceptance_set_is_complete() -> None:
+    asked = {f"M{n}" for n in (4, 9, 10, 11, 17, 20, 23, 24, 25, 26, 28, 29, 36, 38, 45)} | {"R7", "R33"}
+    assert all(any(row.id.startswith(name) for row in ROWS) for name in asked)
+
+
+def test_what_has_no_model_says_why() -> None:
+    assert all(row.why for row in ROWS if row.model is None)
+
+
+def test_costs_of_the_desk_reach_a_row() -> None:
+    row = next(row for row in ROWS if row.id == "M23a")
+    usual, dear = (check([row], Desk(costs=costs))[0].predicted for costs in ({}, {"packet_ns": 5000}))
+    assert dear == pytest.approx(usual + 5 - 1.057, abs=0.01)
+
+
+def test_another_reading_of_dispatch_misses_what_chose_this_one() -> None:
+    row = next(row for row in ROWS if row.id == "M11a")
+    assert check([row], Desk())[0].near
+    assert not check([row], Desk(policies=Policies(dispatch=Dispatch.EQUAL_SHARE)))[0].near
+
+
+def test_a_desk_is_the_same_key_when_it_says_the_same() -> None:
+    assert validate_rows._Key(Desk()) == validate_rows._Key(Desk())
+    assert validate_rows._Key(Desk()) != validate_rows._Key(Desk(seed=8))
