@@ -28,7 +28,7 @@ def test_a_whole_machine_misses_nothing(tree: Tree) -> None:
     assert found["driver.module"].found == "amdgpu 6.12.12, kernel 6.8.0-60-generic"
     assert found["driver.topology"].found == "1 GPU node"
     assert found["driver.processes"].found.startswith("2 processes")
-    assert found["driver.parameters"].found == "1 parameters, num_kcq -1"
+    assert found["driver.parameters"].found == "1 parameter, num_kcq -1"
 
 
 def test_checking_reads_no_debugfs_file(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

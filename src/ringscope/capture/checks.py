@@ -151,7 +151,11 @@ def _parameters(here: Here) -> Check:
         count = len(list(folder.iterdir()))
     except OSError as error:
         return Check(name, Status.MISSING, f"{folder}: {why(error)}", "see driver.module")
-    return _ok(name, f"{count} parameters" + (f", num_kcq {kcq}" if (kcq := line(folder / "num_kcq")) else ""))
+    return _ok(
+        name,
+        f"{count} parameter{'s' if count != 1 else ''}"
+        + (f", num_kcq {kcq}" if (kcq := line(folder / "num_kcq")) else ""),
+    )
 
 
 def _debugfs(here: Here) -> Check:

@@ -130,7 +130,8 @@ class _Session:
             if pid not in self._processes:
                 self._processes[pid] = self._process(pid)
         torn = f" (changed meanwhile: {'; '.join(taken.changed)})" if taken.changed else ""
-        self._say(f"{label}: {len(taken.pids)} processes{torn}")
+        several = "" if len(taken.pids) == 1 else "es"
+        self._say(f"{label}: {len(taken.pids)} process{several}{torn}")
 
     def _watch(self, scratch: Path) -> int:
         """Run the program to its end, looking at the right moments; its exit code, 128 + n for signal n."""
