@@ -86,7 +86,7 @@ def test_refused_points_are_counted_and_told(small: str, capsys: pytest.CaptureF
     Path(small).write_text(SMALL + '[device]\nscheduler = "nocpsch"\n')
     words = ["sweep", small, "--over", "process.service.count=1,40", "--workers", "1"]
     assert main(words) == 0
-    assert "1 points were refused, the first: " in capsys.readouterr().out
+    assert "refused points: 1, the first: " in capsys.readouterr().out
     assert main(["sweep", small, "--over", "process.service.count=40", "--dir", "x", "--workers", "1"]) == 2
     assert "every point was refused: " in capsys.readouterr().err
 

@@ -276,7 +276,7 @@ def text(
         *wrapped("", f"{sweep.points} points, {kind} of {', '.join(axis.text for axis in sweep.axes)}", terminal.width),
     ]
     if findings["refused"]:
-        what = f"{findings['refused']} points were refused, the first: {findings['first_refusal']}"
+        what = f"refused points: {findings['refused']}, the first: {findings['first_refusal']}"
         lines += wrapped("", terminal.unsure(what), terminal.width)
     if findings["unfinished"]:
         lines.append(

@@ -53,6 +53,13 @@ def test_what_it_refuses(text: str, said: str) -> None:
     assert str(caught.value).startswith(f"--over {text}: ") and said in str(caught.value)
 
 
+def test_an_error_stays_one_line() -> None:
+    for text in ("run.seed=1\n2", "device.gpu=\udc80"):
+        with pytest.raises(InputError) as caught:
+            Axis.parse(text)
+        assert "\n" not in str(caught.value) and str(caught.value).isprintable()
+
+
 def test_columns_say_the_unit_where_the_key_does_not() -> None:
     assert Axis.parse("kernel.a.duration=1 us,2 us").column == "kernel.a.duration_ns"
     assert Axis.parse("kernel.a.lds=1 KiB,2 KiB").column == "kernel.a.lds_bytes"

@@ -86,6 +86,8 @@ def test_a_process_without_a_name_and_names_with_dots() -> None:
         ("kernel.attention.=1,2", "names no key that can be varied"),
         ("name=a,b", "has no key 'name'; it begins with device, run"),
         ("device.rocm=6.4,7.0", "device.rocm: 6.4 must be a text; put it in quotes: 'device.rocm=\"6.4\"'"),
+        ("device.gpu=mi308x,mi309x", "no device 'mi309x'"),
+        ("device.num_kcq=8,9", "device.num_kcq: 9 must be a whole number from 0 to 8"),
         ("run.warmup=0..2 ms:1 ms", "run.warmup: the warm-up is as long as the run"),
     ],
 )
@@ -93,6 +95,16 @@ def test_wrong_axes_are_said_before_anything_runs(over: str, said: str) -> None:
     with pytest.raises(InputError) as caught:
         sweep(over).check()
     assert str(caught.value).startswith(f"--over {over}: ") and said in str(caught.value)
+
+
+def test_a_value_may_need_another_axis() -> None:
+    grid = sweep('run.warmup="2 ms","8 ms"', 'run.horizon="5 ms","9 ms"')
+    grid.check()
+    refused = [grid.row(number)["refused"] for number in range(4)]
+    assert refused[2] == "small.toml:9: run.warmup: the warm-up is as long as the run"
+    assert refused[:2] + refused[3:] == [None] * 3
+    with pytest.raises(InputError, match=r"--over run.warmup=.*the warm-up is as long as the run"):
+        sweep('run.warmup="2 ms","10 ms"', 'run.horizon="5 ms","9 ms"').check()
 
 
 def test_wrong_sweeps() -> None:

@@ -109,9 +109,9 @@ def test_what_the_folder_refuses(tmp_path: Path) -> None:
         finish(tmp_path, one)
     folder = tmp_path / "a"
     finish(folder, one)
-    with pytest.raises(InputError, match=r"holds another sweep \(over, points differ\)"):
+    with pytest.raises(InputError, match="holds another sweep, which differs in over, points"):
         finish(folder, sweep("run.seed=1..9"))
-    with pytest.raises(InputError, match=r"holds another sweep \(scenario differ\)"):
+    with pytest.raises(InputError, match="holds another sweep, which differs in scenario"):
         finish(folder, sweep(*OVER, text=SMALL.replace("40 us", "41 us")))
     with pytest.raises(InputError, match="cannot be made"):
         finish(tmp_path / "absent" / "a", one)

@@ -47,6 +47,8 @@ class Axis:
     @classmethod
     def parse(cls, text: str) -> Axis:
         """``key=a..b``, ``key=a..b:step`` or ``key=a,b,c``; values as in the file, quotes may be left out."""
+        if not text.isprintable():
+            raise wrong(ascii(text), "has characters that cannot be printed")
         key, equals, right = (part.strip() for part in text.partition("="))
         if not equals or not key or not right:
             raise wrong(text, "is no axis", "write key=a..b, key=a..b:step or key=a,b,c")
@@ -111,7 +113,7 @@ def wrong(text: str, what: str, todo: str = "") -> InputError:
 def _value(text: str) -> Any:
     """A value as TOML has it; what TOML does not know is a text whose quotes were left out."""
     try:
-        return tomllib.loads(f"v = {text}")["v"] if "\n" not in text else text
+        return tomllib.loads(f"v = {text}")["v"]
     except (tomllib.TOMLDecodeError, RecursionError):
         return text
 

@@ -17,7 +17,7 @@ import numpy as np
 from ringscope import __version__
 from ringscope.engine.state import PARTS
 from ringscope.errors import InputError, RingscopeError
-from ringscope.scenario.build import build, play
+from ringscope.scenario.build import build, machine_of, play
 from ringscope.scenario.outcome import Outcome, simulate
 from ringscope.scenario.schema import Draft, KernelTimes, Scenario, no_traces
 from ringscope.scenario.sweep.axes import MAX_POINTS, Axis, wrong
@@ -118,7 +118,10 @@ class Sweep:
         return self._with(zip(self.axes, self.point(number), strict=True))
 
     def check(self) -> Scenario:
-        """The file's own scenario, after every value of every axis was tried in it, one at a time.
+        """The file's own scenario, after every value of every axis was tried.
+
+        A value must do in the file as it is, or beside the first or the last values of the other axes. What then still
+        does not fit together is refused point by point.
 
         Raises:
             InputError: the file, an axis's key or one of its values is wrong.
@@ -128,14 +131,19 @@ class Sweep:
         if len(set(names)) < len(names):
             raise InputError("two processes have the same name", self.file, "give each [[process]] a name of its own")
         for axis in self.axes:
+            others = [other for other in self.axes if other is not axis]
+            first = [(other, other.tried[0]) for other in others]
+            last = [(other, other.tried[-1]) for other in others]
             for value in axis.tried:
-                try:
-                    self._with([(axis, value)])
-                except InputError as error:
-                    if error.where.startswith("--over"):
-                        raise
-                    quotes = f"put it in quotes: '{axis.key}=\"{value}\"'" if "must be a text" in error.what else ""
-                    raise wrong(axis.text, error.what, error.todo or quotes) from None
+                errors = []
+                for rest in (first[:0], first, last):
+                    try:
+                        machine_of(self._with([(axis, value), *rest]).device)
+                        break
+                    except InputError as error:
+                        errors.append(error)
+                else:
+                    raise _at(axis, value, errors[0])
         return scenario
 
     @property
@@ -230,6 +238,13 @@ def _results(outcome: Outcome) -> Row:
             for name, number in zip(EACH, numbers, strict=True):
                 row[f"{share.kind.name}.{name}"] = None if math.isnan(number) else number
     return row
+
+
+def _at(axis: Axis, value: Any, error: InputError) -> InputError:
+    if error.where.startswith("--over"):
+        return error
+    quotes = f"put it in quotes: '{axis.key}=\"{value}\"'" if "must be a text" in error.what else ""
+    return wrong(axis.text, error.what, error.todo or quotes)
 
 
 def _put(values: dict[str, Any], axis: Axis, value: Any) -> None:

@@ -77,7 +77,7 @@ class Store:
             raise InputError("cannot be read", str(manifest), "name a new folder with --dir") from None
         if found != identity:
             changed = [key for key in identity if not isinstance(found, dict) or found.get(key) != identity[key]]
-            what = f"holds another sweep ({', '.join(changed) or 'more keys'} differ)"
+            what = f"holds another sweep, which differs in {', '.join(changed) or 'its keys'}"
             raise InputError(what, str(self.folder), "name a new folder with --dir")
 
     def _part(self, shard: int) -> Path:
