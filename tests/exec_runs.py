@@ -11,8 +11,9 @@ from typing import NoReturn
 
 import pytest
 
+from ringscope.evidence.recorded import read
 from ringscope.recording import Event, Kind, Recording
-from ringscope.virtual.record import load
+from ringscope.virtual.record import NAME
 from ringscope.virtual.rocm import FETCH, Root
 
 PROJECT = Path(__file__).parents[1]
@@ -30,7 +31,7 @@ class Ran:
 
     @cached_property
     def recording(self) -> Recording:
-        return load(self.folder)
+        return read(self.folder / NAME, NAME)
 
     def calls(self, name: str) -> list[Event]:
         """The ioctls of one name."""

@@ -37,6 +37,7 @@ RECORDING_READERS = {
     FileKind.ROCPROF_V1_CSV: "ringscope.evidence.rocprof_v1",
     FileKind.ROCPROF_V1_JSON: "ringscope.evidence.rocprof_v1",
     FileKind.ROCPROF_V1_DB: "ringscope.evidence.rocprof_v1",
+    FileKind.RECORDING: "ringscope.evidence.recorded",
 }
 
 

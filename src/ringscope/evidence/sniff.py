@@ -30,6 +30,7 @@ class FileKind(Enum):
     ROCPROF_V1_CSV = "rocprof-v1-csv"
     ROCPROF_V1_JSON = "rocprof-v1-json"
     ROCPROF_V1_DB = "rocprof-v1-db"
+    RECORDING = "recording"
     ROCMINFO = "rocminfo"
 
 
@@ -57,6 +58,7 @@ _NODE = r"\s{0,16}Node \d+, gpu_id [0-9a-f]+:\r?\n"
 _RULES: tuple[tuple[FileKind, Callable[[bytes], bool]], ...] = (
     (FileKind.ROCPD, _sqlite_with(b"rocpd_")),
     (FileKind.ROCPROF_V1_DB, _sqlite_with(b"CREATE TABLE KERN", b"CREATE TABLE HSA", b"CREATE TABLE HIP")),
+    (FileKind.RECORDING, _starts(r'\{"schema":"ringscope\.recording/')),
     (FileKind.MQDS, _starts(r"\s{0,16}Process \d+ PASID \d+:\r?\n")),
     (FileKind.RLS, _starts(rf"{_NODE}  (No active runlist|[0-9a-f]{{8}}: )")),
     (FileKind.HQDS, _starts(_NODE)),

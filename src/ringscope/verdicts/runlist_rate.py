@@ -22,6 +22,9 @@ ASKS = Question(
 STEADY_PER_SECOND = 1.0
 """More than this over a second or longer is no start-up burst; chosen, not measured."""
 SHORTEST_NS = 1_000_000_000
+PARTS, MANY_PARTS = 10, 5
+"""All the time: runlists in so many of the ten parts of a run. Making queues at its start and destroying them at its
+end fills a few; chosen, not measured."""
 _NEED = Missing(
     "times: no recording holds runlists with a clock",
     "ringscope exec --record run -- ./app, or trace execute_queues_cpsch: trace-cmd record -p function "
@@ -29,13 +32,14 @@ _NEED = Missing(
 )
 
 
-def _span(recording: Recording) -> tuple[int, list[Event]] | None:
-    """(time covered in ns, runlists) of a recording with one real clock; None without."""
+def _span(recording: Recording) -> tuple[int, int, list[Event]] | None:
+    """(time covered in ns, parts of it with a runlist, runlists) of a recording with one real clock; None without."""
     runlists = [event for event in recording.of(Kind.RUNLIST) if event.clock is not Clock.UNKNOWN]
     if not runlists:
         return None
     times = [event.time_ns for event in recording.events if event.clock is runlists[0].clock]
-    return max(times) - min(times), runlists
+    first, span = min(times), max(times) - min(times)
+    return span, len({min(PARTS * (event.time_ns - first) // (span or 1), PARTS - 1) for event in runlists}), runlists
 
 
 def answer(case: Case) -> Answer:
@@ -47,7 +51,7 @@ def answer(case: Case) -> Answer:
     spans = [(recording, *found) for recording in case.recordings if (found := _span(recording))]
     if not spans:
         return ASKS.undecided("nothing here counts runlists over time", (_NEED,), quiet=True)
-    recording, span_ns, runlists = max(spans, key=lambda item: len(item[2]))
+    recording, span_ns, parts, runlists = max(spans, key=lambda item: len(item[3]))
     at = tuple(event.source for event in runlists[:3])
     if span_ns < SHORTEST_NS:
         text = f"{count(len(runlists), 'runlist')} in {span_ns / 1e6:.1f} ms: too short for a rate"
@@ -55,9 +59,9 @@ def answer(case: Case) -> Answer:
     rate = len(runlists) / (span_ns / 1e9)
     causes = Counter(event.kind.value for event in recording.of(*CHANGES)).most_common(3)
     why = ", ".join(count(number, cause) for cause, number in causes) or "no queue change in sight"
-    text = f"{rate:.2g} per second over {span_ns / 1e9:.3g} s"
+    text = f"{rate:.2g} per second over {span_ns / 1e9:.3g} s, in {parts} of its {PARTS} parts"
     because = (Because(f"{recording.origin}: {count(len(runlists), 'runlist')}; {why}", at),)
-    if rate > STEADY_PER_SECOND:
+    if rate > STEADY_PER_SECOND and parts >= MANY_PARTS:
         todo = "keep streams and queues instead of making them anew; look for evictions, debuggers and profilers"
         return ASKS.yes(text, because, likely("a longer run may dilute a burst"), todo=todo, finding=True)
     return ASKS.no(text, because, certain("runlists were counted one by one"))

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ringscope.errors import InputError
 from ringscope.parts import ioctl
-from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
+from ringscope.recording import Clock, Event, Kind, Value
 from ringscope.stack.text import capture
 
 if TYPE_CHECKING:
@@ -132,27 +132,3 @@ class Recorder:
         self._line({"counters": dict(sorted(self.counters.items())), "facts": self._facts | dict(facts)})
         self._file.close()
         self._aside.rename(self.folder / NAME)
-
-
-def load(folder: Path) -> Recording:
-    """The Recording of a run; InputError when the file is absent, cut off or none of ours."""
-    file = folder / NAME
-    try:
-        lines = file.read_text().splitlines()
-        head, tail = json.loads(lines[0]), json.loads(lines[-1])
-        if head["schema"] != SCHEMA:
-            raise InputError(f"schema {head['schema']!r} is not {SCHEMA}", str(file))
-        events = tuple(_events(file, Clock(head["clock"]), lines[1:-1]))
-        return Recording(head["origin"], events, tail["counters"], tail["facts"])
-    except OSError as error:
-        raise InputError(
-            f"cannot be read ({error.strerror})", str(file), "name a folder that exec --record wrote"
-        ) from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise InputError("is no complete recording", str(file), "let the recorded run end") from error
-
-
-def _events(file: Path, clock: Clock, lines: Iterable[str]) -> Iterable[Event]:
-    for number, line in enumerate(lines, 2):
-        time_ns, kind, pid, attrs = json.loads(line)
-        yield Event(time_ns, Kind(kind), attrs, Source(str(file), number), clock, pid)
