@@ -38,6 +38,9 @@ VERBS: dict[str, str] = {
     "trace": "walk a stream down the stack, and see what differs by release or priority",
 }
 
+EXTRAS = {"numba": "sim", "numpy": "sim", "polars": "frames"}
+"""The extra of ringscope that brings each package that only some verbs need."""
+
 LOG_LEVELS = ("error", "warning", "info", "debug")
 EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 usage or input error, 3 evidence insufficient"
 
@@ -145,6 +148,12 @@ def main(argv: list[str] | None = None) -> int:
     except RingscopeError as error:
         print(f"ringscope: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print(f"ringscope: {name} needs {error.name}; pip install 'ringscope[{extra}]'", file=sys.stderr)
+        return EXIT_INPUT
     except BrokenPipeError:
         # The reader went away (``| head``): not an error of ours, and nothing more can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
