@@ -3,16 +3,17 @@ from pathlib import Path
 import pytest
 
 from ringscope.errors import InputError
+from ringscope.evidence.recorded import read
 from ringscope.parts.ioctl import BY_NAME
 from ringscope.recording import Clock, Event, Kind, Source
-from ringscope.virtual.record import NAME, Recorder, load
+from ringscope.virtual.record import NAME, Recorder
 
 
 class Someone:
     pid, name = 42, "app"
 
 
-def test_what_is_recorded_is_loaded(tmp_path: Path) -> None:
+def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "run", {"gpu": "mi210"})
     recorder.opened(Someone())  # type: ignore[arg-type]
     row = BY_NAME["UPDATE_QUEUE"]
@@ -22,7 +23,7 @@ def test_what_is_recorded_is_loaded(tmp_path: Path) -> None:
     assert events == []
     assert not (tmp_path / "run" / NAME).exists()
     recorder.close({"exit_code": 0})
-    recording = load(tmp_path / "run")
+    recording = read(tmp_path / "run" / NAME, NAME)
     assert [event.kind for event in recording.events] == [Kind.PROCESS_OPEN, Kind.IOCTL, Kind.RUNLIST]
     call = recording.events[1]
     assert (call.pid, call.clock) == (42, Clock.MONOTONIC)
@@ -36,21 +37,3 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "something").touch()
     with pytest.raises(InputError, match="not empty"):
         Recorder(tmp_path, {})
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{}",
-        "no json",
-        '{"schema":"other/1"}\n{}',
-        '{"schema":"ringscope.recording/1","origin":"v","clock":"monotonic"}\n[1,"runlist",',
-    ],
-)
-def test_a_broken_recording_is_an_input_error(text: str, tmp_path: Path) -> None:
-    (tmp_path / NAME).write_text(text)
-    with pytest.raises(InputError):
-        load(tmp_path)
-    with pytest.raises(InputError):
-        load(tmp_path / "absent")
