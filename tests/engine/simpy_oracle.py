@@ -364,7 +364,8 @@ class Model:
         return None
 
     def start_group(self, share: Share, xcc: int, engine: int, c: int) -> None:
-        if share.saved:
+        resumed = bool(share.saved)
+        if resumed:
             group = share.saved.pop(0)
         else:
             job = self._job(share)
@@ -376,7 +377,7 @@ class Model:
             group = Group(job, share, time)
         step = group.job.step
         self.bandwidth += step.bandwidth_ppm
-        if self.bandwidth > 1_000_000 and step.bandwidth_ppm:
+        if not resumed and self.bandwidth > 1_000_000 and step.bandwidth_ppm:
             group.rest = group.rest * self.bandwidth // 1_000_000
         start = self.env.now
         if self.costs.launch_ps:

@@ -380,10 +380,12 @@ def place(s: State, k: int, xcc: int, cu: int) -> None:
         group.share = k
         if share.left == 0:
             share.placed_at = g.now
+        # Once, at its start: what a saved workgroup has left is stretched already.
+        wanted = g.bandwidth_used + packet.bandwidth
+        if g.bandwidth != 0 and wanted > 1_000_000 and packet.bandwidth > 0:
+            time = time * min(wanted, 1 << 31) // 1_000_000
     if g.bandwidth != 0:
         g.bandwidth_used += packet.bandwidth
-        if g.bandwidth_used > 1_000_000 and packet.bandwidth > 0:
-            time = time * min(g.bandwidth_used + 0, 1 << 31) // 1_000_000
     start = g.now + 0
     if g.launch_ps > 0:
         x = s.xcc[xcc]
