@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ringscope.capture.redact import Redactor, redacted
 
-USER, HOST, HOME = "zaphod", "heartofgold.example.org", "/home/zaphod"
-COMMAND = "/home/zaphod/my secret project/app --key hunter2"
+USER, HOST, HOME = "zaphod42", "heartofgold.example.org", "/home/zaphod42"
+COMMAND = "/home/zaphod42/my secret project/app --key hunter2"
 PLANTED = ("zaphod", "heartofgold", "example.org", "secret", "hunter2", "/home", "/data/models", "llama")
 
 LOG = "".join(

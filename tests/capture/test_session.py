@@ -19,7 +19,7 @@ Tree = Callable[..., Path]
 
 
 def captured(root: Path, *command: str, tools: Path | None = None, **more: object) -> Captured:
-    environment = {"PATH": str(tools or "/nonexistent"), "HOME": "/home/zaphod", "HSA_XNACK": "1", "SECRET": "x"}
+    environment = {"PATH": str(tools or "/nonexistent"), "HOME": "/home/zaphod42", "HSA_XNACK": "1", "SECRET": "x"}
     plan = Plan(command, **more)  # type: ignore[arg-type]
     return capture(plan, Paths(root), environment, lambda _: None)
 
@@ -28,7 +28,7 @@ def status(root: Path, pid: int, inner: str = "") -> None:
     folder = root / "proc" / str(pid)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "status").write_text(f"Name:\tapp\nUid:\t0\t0\t0\t0\nNSpid:\t{pid}{inner}\n")
-    (folder / "cmdline").write_bytes(b"/home/zaphod/app\x0016\0")
+    (folder / "cmdline").write_bytes(b"/home/zaphod42/app\x0016\0")
 
 
 def program(folder: Path, body: str) -> tuple[str, ...]:
@@ -45,8 +45,8 @@ def test_without_a_program_there_is_one_snapshot_of_now(tree: Tree) -> None:
     assert [moment["folder"] for moment in found.about["snapshots"]] == ["1-now"]
     assert found.files["1-now/mqds"] == (root / "sys/kernel/debug/kfd/mqds").read_bytes()
     assert found.about["processes"] == [
-        {"pids": [4242, 17], "name": "app", "command": ["/home/zaphod/app", "16"]},
-        {"pids": [4243], "name": "app", "command": ["/home/zaphod/app", "16"]},
+        {"pids": [4242, 17], "name": "app", "command": ["/home/zaphod42/app", "16"]},
+        {"pids": [4243], "name": "app", "command": ["/home/zaphod42/app", "16"]},
     ]
     assert found.about["facts"] == {
         "kernel": "6.8.0-60-generic",
@@ -143,7 +143,7 @@ def test_a_redacted_capture_has_no_planted_name(tree: Tree, tmp_path: Path) -> N
     (root / "proc/sys/kernel/hostname").write_text("heartofgold\n")
     tools = tmp_path / "bin"
     tools.mkdir()
-    (tools / "dmesg").write_text("#!/bin/sh\necho 'Jan 30 11:14:39 heartofgold kernel: amdgpu: /home/zaphod/x'\n")
+    (tools / "dmesg").write_text("#!/bin/sh\necho 'Jan 30 11:14:39 heartofgold kernel: amdgpu: /home/zaphod42/x'\n")
     (tools / "dmesg").chmod(0o755)
     found = captured(root, *program(tmp_path, "time.sleep(0.1)"), tools=tools, redact=True)
     everything = json.dumps(found.about) + "".join(data.decode() for data in found.files.values())
