@@ -14,13 +14,11 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from commands import COMMANDS, furnish
 
 from ringscope.cli import VERBS
 
 PROJECT = Path(__file__).parents[1]
-ENGINES = {"simulate", "sweep", "warmup"}
-"""Verbs that are nothing without the compiled engine, and say so."""
-
 SRC = PROJECT / "src" / "ringscope"
 
 
@@ -79,15 +77,25 @@ def test_every_foreign_import_is_of_an_extra_and_late() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_each_verb_helps_in_a_clean_environment_or_names_its_extra(installed: Path, verb: str) -> None:
+def test_each_verb_helps_in_a_clean_environment(installed: Path, verb: str) -> None:
     done = run(installed, verb, "--help")
-    if verb in ENGINES:
-        assert done.returncode == 2
+    assert done.returncode == 0, done.stderr
+    assert f"usage: ringscope {verb}" in done.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_works_in_a_clean_environment_or_names_its_extra(installed: Path, verb: str, tmp_path: Path) -> None:
+    done = run(installed, verb, *COMMANDS.get(verb, ()), cwd=furnish(tmp_path))
+    assert "Traceback" not in done.stderr
+    if done.returncode == 2 and "pip install" in done.stderr:
         (line,) = done.stderr.splitlines()
-        assert line.startswith("ringscope: ") and line.endswith("; pip install 'ringscope[sim]'")
+        extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        assert line.startswith("ringscope: ") and any(f"'ringscope[{extra}]'" in line for extra in extras), line
+    elif verb in ("capture", "watch"):  # where no AMD GPU is, they say so
+        assert done.returncode in (0, 2, 3), done.stderr
     else:
-        assert done.returncode == 0, done.stderr
-        assert f"usage: ringscope {verb}" in done.stdout
+        assert done.returncode in (0, 1, 3), done.stderr
+        assert done.stdout
 
 
 def test_a_machine_is_rehearsed_and_explained_there(installed: Path, tmp_path: Path) -> None:

@@ -19,13 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ringscope.engine.jit import compiling
 from ringscope.engine.policies import POLICIES
-from ringscope.engine.run import Engine
-from ringscope.engine.spec import Machine, Queue, Spec
-from ringscope.engine.state import PARTS
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, InputError
 from ringscope.evidence import rocpd, rocprofv3
 from ringscope.join import Case, case_of
@@ -35,14 +31,17 @@ from ringscope.report.files import write_aside, write_folder_aside
 from ringscope.report.page import page
 from ringscope.report.perfetto import trace
 from ringscope.report.terminal import Terminal, columns, wrapped
-from ringscope.scenario.build import Built, build
-from ringscope.scenario.outcome import STEPS, Estimate, Outcome, simulate
-from ringscope.scenario.record import recording
 from ringscope.scenario.schema import load
 from ringscope.scenario.units import nanoseconds, spoken
 from ringscope.stack.text import capture
 from ringscope.verbs import Result, picture_options
 from ringscope.verdicts import answers
+
+# The engine is imported when it runs, so that --help and --policies need no extra.
+if TYPE_CHECKING:
+    from ringscope.engine.run import Engine
+    from ringscope.scenario.build import Built
+    from ringscope.scenario.outcome import Estimate, Outcome
 
 SCHEMA = "ringscope.simulate/1"
 MOST_TRACED = 100_000
@@ -71,6 +70,8 @@ def run(args: argparse.Namespace) -> Result:
         raise InputError("no scenario was given", todo="ringscope simulate FILE; examples/ has some")
     if bool(args.snapshot_at) != bool(args.snapshot_dir):
         raise InputError("--snapshot-at and --snapshot-dir go together")
+    from ringscope.scenario.outcome import simulate  # noqa: PLC0415
+
     simulation = _load(args)
     warm_up()
 
@@ -109,6 +110,10 @@ def _fidelity(outcome: Outcome) -> list[dict[str, str]]:
 
 def _traced(simulation: Built) -> Case:
     """The first replication, traced: to its end, or until so many packets are done."""
+    from ringscope.engine.run import Engine  # noqa: PLC0415
+    from ringscope.scenario.outcome import STEPS  # noqa: PLC0415
+    from ringscope.scenario.record import recording  # noqa: PLC0415
+
     engine = Engine(simulation.spec, trace=True)
     snapshots = []
     for step in range(1, STEPS + 1):
@@ -124,6 +129,9 @@ def _traced(simulation: Built) -> Case:
 
 def warm_up() -> None:
     """Compile the engine, or fetch it compiled from the cache, by running next to nothing; says so when it compiles."""
+    from ringscope.engine.jit import compiling  # noqa: PLC0415
+    from ringscope.engine.run import Engine  # noqa: PLC0415
+    from ringscope.engine.spec import Machine, Queue, Spec  # noqa: PLC0415
 
     def tell() -> None:
         print("ringscope: compiling the engine, once (about half a minute) …", file=sys.stderr, flush=True)
@@ -133,6 +141,7 @@ def warm_up() -> None:
 
 
 def _load(args: argparse.Namespace) -> Built:
+    from ringscope.scenario.build import build  # noqa: PLC0415
 
     scenario = load(args.scenario, kernel_times)
     if args.seed is not None:
@@ -205,6 +214,7 @@ def _progress() -> Iterator[Callable[[float], None]]:
 
 
 def _parquet(outcome: Outcome, path: Path) -> None:
+    from ringscope.engine.state import PARTS  # noqa: PLC0415
 
     try:
         import polars  # noqa: PLC0415 - an extra
@@ -303,6 +313,7 @@ def _with_interval(value: Estimate) -> str:
 
 def text(outcome: Outcome, terminal: Terminal) -> str:
     """What the terminal shows: the answer first, then where the time went, then what the device did."""
+    from ringscope.engine.state import PARTS  # noqa: PLC0415
 
     built = outcome.built
     scenario, node = built.scenario, built.node

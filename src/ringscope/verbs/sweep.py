@@ -32,15 +32,16 @@ from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.scenario.schema import read
 from ringscope.scenario.sweep.axes import Axis
 from ringscope.scenario.sweep.front import front
-from ringscope.scenario.sweep.points import Sweep
-from ringscope.scenario.sweep.shards import Shard, run_shards
-from ringscope.scenario.sweep.store import opened
 from ringscope.scenario.units import spoken
 from ringscope.verbs import Result
 from ringscope.verbs.simulate import kernel_times, warm_up
 
+# The engine is imported when it runs, so that --help needs no extra.
 if TYPE_CHECKING:
     from polars import DataFrame
+
+    from ringscope.scenario.sweep.points import Sweep
+    from ringscope.scenario.sweep.shards import Shard
 
 SCHEMA = "ringscope.sweep/1"
 GROUPS = 8
@@ -84,6 +85,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Lay out the points, run those that are missing, report all."""
+    from ringscope.scenario.sweep.points import Sweep  # noqa: PLC0415
+    from ringscope.scenario.sweep.shards import run_shards  # noqa: PLC0415
+    from ringscope.scenario.sweep.store import opened  # noqa: PLC0415
+
     cores = len(os.sched_getaffinity(0))
     workers = cores if args.workers is None else args.workers
     if not 1 <= workers <= 1024:
