@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from ringscope.engine.policies import Dispatch, Idle, Placement, Policies, Priority, Rotation, Scheduler
 from ringscope.engine.spec import (
@@ -146,6 +147,13 @@ def _dispatch(r: random.Random, compute: int) -> Packet:
 
 def _controls(r: random.Random, queues: int) -> tuple[Control, ...]:
     times = sorted(r.randint(1, 200_000) for _ in range(r.randint(1, 6)))
-    return tuple(
+    changes = [
         Control(t, r.choice(list(Change)), r.randrange(queues), r.randrange(3), r.choice([0, 7, 15])) for t in times
-    )
+    ]
+    # Some go together in one runlist, some without a fence.
+    for n, control in enumerate(changes):
+        if n and r.random() < 0.3:
+            changes[n] = replace(control, at_ns=changes[n - 1].at_ns, joins=True)
+        elif r.random() < 0.3:
+            changes[n] = replace(control, fenced=False)
+    return tuple(changes)

@@ -594,24 +594,28 @@ class Model:
     # -- CPSCH ----------------------------------------------------------------------------------------------------
     def next_change(self) -> None:
         if self.phase == "steady" and self.changes and self.changes[0].at_ns <= self.env.now:
-            self.start_replacing(self.changes.pop(0))
+            together = [self.changes.pop(0)]
+            while self.changes and self.changes[0].joins:
+                together.append(self.changes.pop(0))
+            self.start_replacing(together)
 
-    def start_replacing(self, control: Any) -> None:
+    def start_replacing(self, controls: list[Any]) -> None:
         self.phase = "saving"
         self.leaving = self.mapped()
         waves = sum(self.freeze(queue) for queue in self.leaving)
         for queue in self.leaving:
             queue.state = "saving"
-        due = self.due(self.costs.save_ns + waves * self.costs.save_wave_ps // 1000, DEVICE, 0)
-        self.env.process(self.replace_runlist(control, due))
+        fence = self.costs.save_ns if all(control.fenced for control in controls[:1]) else 0
+        due = self.due(fence + waves * self.costs.save_wave_ps // 1000, DEVICE, 0)
+        self.env.process(self.replace_runlist(controls, due))
 
-    def replace_runlist(self, control: Any, due: Due) -> Steps:
-        """The driver's change (or, without one, the end of a process quantum), from preemption to mapped again."""
+    def replace_runlist(self, controls: list[Any], due: Due) -> Steps:
+        """The driver's changes (or, without one, the end of a process quantum), from preemption to mapped again."""
         yield due
         for queue in self.leaving:
             self.off_cus(queue)
             self.leave_slot(queue)
-        if control is not None:
+        for control in controls:
             self.apply(control)
             self.cursor = -1
         self.load_share()
@@ -637,7 +641,7 @@ class Model:
     def process_quantum(self, at: int, due: Due) -> Steps:
         yield due
         if self.phase == "steady" and self.tick_at == at:
-            self.start_replacing(None)
+            self.start_replacing([])
             self.touch()
 
     def load_share(self) -> None:

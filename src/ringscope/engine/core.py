@@ -1120,7 +1120,10 @@ def unmap_all(s: State) -> None:
             waves += freeze(s, q)
             set_queue_state(s, q, SAVING)
     g.phase = DEVICE_SAVING
-    post(s, g.now + g.save_ns + waves * g.save_wave_ps // 1000, DEVICE, SAVED)
+    fence = g.save_ns + 0
+    if g.in_control >= 0 and s.control[g.in_control].fenced == 0:
+        fence = 0
+    post(s, g.now + fence + waves * g.save_wave_ps // 1000, DEVICE, SAVED)
 
 
 @jit
@@ -1220,7 +1223,8 @@ def device_step(s: State, what: int) -> None:
                 leave_slot(s, q)
                 set_queue_state(s, q, UNMAPPED)
         if g.in_control >= 0:
-            apply_control(s, g.in_control)
+            for c in range(g.in_control + 0, g.control_next + 0):
+                apply_control(s, c)
             g.in_control = -1
             g.engines_dirty = 1
             g.cursor = -1  # a new runlist is walked from its start
@@ -1258,8 +1262,11 @@ def device_step(s: State, what: int) -> None:
     # The driver makes one change after another, each when the last runlist is in.
     n = g.control_next + 0
     if g.phase == STEADY and n < g.controls and s.control[n].at <= g.now:
-        g.control_next = n + 1
         g.in_control = n
+        n += 1
+        while n < g.controls and s.control[n].joins != 0:
+            n += 1
+        g.control_next = n
         unmap_all(s)
 
 

@@ -143,7 +143,8 @@ class Engine:
         g = self.state.g[0]
         rows = self.state.control[: int(g["controls"])]
         place = max(int(np.searchsorted(rows["at"], at, side="right")), int(g["control_next"]))
-        values = (at, control.change, control.queue, control.pipe_priority, control.queue_priority)
+        priorities = control.pipe_priority, control.queue_priority
+        values = (at, control.change, control.queue, *priorities, control.joins, control.fenced)
         row = np.array([values], self.state.control.dtype)
         self.state = self.state._replace(control=np.concatenate([rows[:place], row, rows[place:]]))
         self.state.g[0]["controls"] += 1

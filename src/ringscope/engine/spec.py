@@ -244,13 +244,19 @@ class Change(IntEnum):
 
 @dataclass(frozen=True)
 class Control:
-    """A change of one queue at ``at_ns``; UPDATE writes both priorities."""
+    """A change of one queue at ``at_ns``; UPDATE writes both priorities.
+
+    The last two hold under CPSCH: a change that ``joins`` goes with the one before it, in one runlist; without
+    ``fenced`` the driver does not wait for the unmap, and ``Costs.save_ns`` is not spent.
+    """
 
     at_ns: int
     change: Change
     queue: int
     pipe_priority: int = 1
     queue_priority: int = 7
+    joins: bool = False
+    fenced: bool = True
 
 
 @dataclass(frozen=True)
@@ -294,6 +300,9 @@ class Spec:
             "controls must be in order of time",
         )
         _require(not self.controls or self.controls[0].at_ns > 0, "a control comes after time zero")
+        joined = [a.at_ns == b.at_ns for a, b in zip(self.controls, self.controls[1:], strict=False) if b.joins]
+        first = bool(self.controls) and self.controls[0].joins
+        _require(all(joined) and not first, "a control joins the one before it, at the same time")
         for control in self.controls:
             _require(0 <= control.queue < len(self.queues), f"control at {control.at_ns}: no queue {control.queue}")
 

@@ -68,7 +68,7 @@ SHADER_ENGINE = _record("available freed last_freed known looked waiters turn")
 PROCESS = _record("mapped")
 THREAD = _record("source first last step state requests left arrival begun cursor host slot barrier pipe save room run")
 SOURCE = _record("arrival times_at times_n trace_at trace_n start limit taken next_at")
-CONTROL = _record("at change queue pipe_priority queue_priority")
+CONTROL = _record("at change queue pipe_priority queue_priority joins fenced")
 WORKGROUP = np.dtype(
     [
         ("end", "i8"),
@@ -265,6 +265,8 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
         row["queue"] = control.queue
         row["pipe_priority"] = control.pipe_priority
         row["queue_priority"] = control.queue_priority
+        row["joins"] = control.joins
+        row["fenced"] = control.fenced
     return state._replace(times=np.array(times.values or [0], np.int64))
 
 
