@@ -33,6 +33,7 @@ VERBS: dict[str, str] = {
     "warmup": "compile the simulation engine now, so that the first simulation starts at once",
     "rehearse": "play processes and streams on a modelled machine and explain what it would show",
     "exec": "run a ROCm program on a virtual GPU",
+    "fidelity": "say how far each modelled behaviour can be believed, and which test holds it",
     "claims": "check what two research notes claim about queues, each claim computed when asked",
     "parts": "print the reference: devices, MQD and HQD registers, packets",
     "trace": "walk a stream down the stack, and see what differs by release or priority",

@@ -23,8 +23,11 @@ ROOMS: dict[str, set[str]] = {
     "verdicts": {"parts", "join", *CURRENCY},
     "report": {"parts", "join", "verdicts", *CURRENCY},
     "claims": {"parts", "join", "stack", "engine", "scenario", "evidence", "verdicts", *CURRENCY},
+    # Collects what modules say of themselves; it imports them by name.
+    "fidelity": {"parts"},
     "verbs": {
         "claims",
+        "fidelity",
         "parts",
         "join",
         "stack",

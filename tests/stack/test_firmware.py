@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 import pytest
 
 from ringscope.errors import InputError
+from ringscope.parts.fidelity import Standing
 from ringscope.parts.layout import Generation
 from ringscope.stack.firmware import (
     FirmwareSpec,
@@ -18,7 +19,6 @@ from ringscope.stack.firmware import (
     SdmaImage,
     SdmaRlcs,
     SlotOrder,
-    Standing,
 )
 from ringscope.stack.kfd.mqd import ComputeMqd, SdmaMqd, Shape
 
@@ -252,10 +252,10 @@ def test_sdma_rlcs_show_the_last_queue() -> None:
 
 def test_every_rule_says_what_it_rests_on() -> None:
     rules = SPEC.rules()
-    assert [rule.name for rule in rules] == [f.name for f in fields(FirmwareSpec)]
+    assert [rule.name for rule in rules] == [f"firmware.{f.name}" for f in fields(FirmwareSpec)]
     assert all(rule.source for rule in rules)
     assert {rule.standing for rule in rules} == {Standing.CAPTURED, Standing.INFERRED}
-    assert {rule.value for rule in rules} >= {"across-pipes", "runlist-order", "pipe", "true"}
+    assert {rule.setting for rule in rules} >= {"across-pipes", "runlist-order", "pipe", "true"}
 
 
 def test_a_mec_without_slots_is_refused() -> None:

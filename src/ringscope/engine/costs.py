@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ringscope.engine.spec import Costs
+from ringscope.parts.fidelity import Behaviour, Standing
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Cost:
     name: str
     values: dict[str, int]
     source: str
-    trust: str
+    standing: Standing
+    holds_for: str
 
     def value(self, gfx: str) -> int:
         """The figure for a part such as ``gfx942``."""
@@ -34,48 +36,74 @@ COSTS: tuple[Cost, ...] = (
         {"": 340, "gfx103": 2020, "gfx11": 1270, "gfx1151": 790, "gfx12": 1057},
         "gfx12: independent dispatches on a gfx1201, written straight into the ring; others: the same share of "
         "packet_ns + barrier_ns",
-        "measured on gfx1201, split inferred elsewhere",
+        Standing.CALIBRATED,
+        "measured on gfx1201; the split is inferred elsewhere",
     ),
     Cost(
         "barrier_ns",
         {"": 410, "gfx103": 2440, "gfx11": 1530, "gfx1151": 957, "gfx12": 1276},
         "with packet_ns: 0.75 us a dependent dispatch on gfx90a (2000 kernels of 5 and 50 us, RCCL timing probe), 4.46 "
         "on gfx1030, 2.8 on gfx1100, 1.747 on gfx1151 (graph replay), 2.33 on gfx1201",
-        "measured; CDNA3 taken like gfx90a",
+        Standing.CALIBRATED,
+        "gfx90a, gfx1030, gfx1100, gfx1151, gfx1201; CDNA3 taken like gfx90a",
     ),
     Cost(
         "launch_ps",
         {"": 760},
         "rocm-systems#10834: 8192 against 128 workgroups on a W7900 (HIP); taken for one XCC",
-        "measured on RDNA3, derived",
+        Standing.CALIBRATED,
+        "gfx1100; taken for all",
     ),
     Cost(
         "wake_ns",
         {"": 16_000, "gfx1151": 5_000},
         "launch and wait: 16.9 us on an MI325X (FBGEMM#6219), 18.5 on gfx1201 and 7 on gfx1151, less one dispatch",
-        "measured, derived",
+        Standing.CALIBRATED,
+        "gfx942, gfx1201, gfx1151; taken for all",
     ),
-    Cost("queue_quantum_ns", {"": 1_000_000}, "cp_hqd_quantum 0x111 in every MQD: 1 ms (cik_regs.h)", "documented"),
+    Cost(
+        "queue_quantum_ns",
+        {"": 1_000_000},
+        "cp_hqd_quantum 0x111 in every MQD: 1 ms (cik_regs.h)",
+        Standing.SOURCE,
+        "all",
+    ),
     Cost(
         "process_quantum_ns",
         {"": 10_000_000},
         "MAP_PROCESS.process_quantum 10, a unit that nobody documents; MES names 10 ms for the same",
-        "inferred unit",
+        Standing.INFERRED,
+        "HWS: the figure is the driver's, its unit is inferred",
     ),
-    Cost("gang_quantum_ns", {"": 1_000_000}, "MES ADD_QUEUE gang_quantum 10000 x 100 ns", "documented"),
-    Cost("save_ns", {"": 25_000}, "no published measurement of CWSR or of the unmap fence", "guess"),
+    Cost("gang_quantum_ns", {"": 1_000_000}, "MES ADD_QUEUE gang_quantum 10000 x 100 ns", Standing.SOURCE, "MES"),
+    Cost("save_ns", {"": 25_000}, "no published measurement of CWSR or of the unmap fence", Standing.UNKNOWN, "all"),
     Cost(
         "save_wave_ps",
         {"": 6_000},
         "a full MI308X (47 MB of wave state, gfx942 save-area formula) written at about 3 TB/s",
-        "inferred",
+        Standing.INFERRED,
+        "gfx942; taken for all",
     ),
-    Cost("map_ns", {"": 25_000}, "no published measurement", "guess"),
-    Cost("restore_wave_ps", {"": 6_000}, "as save_wave_ps", "inferred"),
+    Cost("map_ns", {"": 25_000}, "no published measurement", Standing.UNKNOWN, "all"),
+    Cost("restore_wave_ps", {"": 6_000}, "as save_wave_ps", Standing.INFERRED, "gfx942; taken for all"),
 )
 
 QUEUE_CREATE_NS = 4_600_000
 """Host time of a new HSA queue: 4.5 to 4.6 ms on an MI308X (ROCm 7.0.2 log), 4.9 to 5.8 ms on gfx1151."""
+
+
+FIDELITY = tuple(
+    Behaviour(
+        f"cost.{row.name}",
+        ", ".join(f"{gfx or 'others'} {value}" for gfx, value in row.values.items()),
+        row.standing,
+        row.holds_for,
+        row.source,
+        "tests/engine/test_costs.py::test_every_cost_is_charged",
+        str(row.values[""]),
+    )
+    for row in COSTS
+)
 
 
 def costs_for(gfx: str, **given: int) -> Costs:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from ringscope.parts.fidelity import Behaviour, Standing
+
 
 class Scheduler(IntEnum):
     """Who maps queues to hardware slots."""
@@ -63,8 +65,10 @@ class Policy:
     name: str
     default: IntEnum
     source: str
-    trust: str
+    standing: Standing
+    holds_for: str
     effect: str
+    test: str
 
     @property
     def alternatives(self) -> tuple[IntEnum, ...]:
@@ -77,37 +81,61 @@ POLICIES: tuple[Policy, ...] = (
         "dispatch",
         Dispatch.FREE_SLOT,
         "two processes on an MI50, xsched-artifacts fig. 11: 4.67x and 1.27x; hip_plugin_framework cutting_ahead_*",
-        "inferred: the only rule of the four that gives both figures (tests/engine/test_measured.py)",
+        Standing.CALIBRATED,
+        "gfx906; taken for other parts: the only rule of the four that gives both figures",
         "which of two processes is slowed when both have workgroups waiting",
+        "tests/engine/test_measured.py::test_neither_processor_sharing_nor_whole_kernels_in_turn_give_it",
     ),
     Policy(
         "placement",
         Placement.SE_STRICT,
         "rocm-systems#9738 and kfdtest.exclude: a masked queue speeds up only when every shader engine gains a CU",
-        "documented for the step; that a full engine is waited for is inferred",
+        Standing.INFERRED,
+        "gfx9 with CU masks: the step is documented, that a full engine is waited for is not",
         "how a CU mask scales, and how well an uneven part fills",
+        "tests/engine/test_analytic.py::test_a_masked_queue_speeds_up_by_steps_of_one_cu_in_every_shader_engine",
     ),
     Policy(
         "priority",
         Priority.NONE,
         "rocm-systems#8485 (AMD: no effect) against hsa_ext_amd.h and the priorities that do reach the MQD",
-        "contradicted: nobody has published a measurement",
+        Standing.UNKNOWN,
+        "all: sources contradict each other and nobody has published a measurement",
         "whether a high-priority stream is served first",
+        "tests/engine/test_core.py::test_pipe_priority_forbids_inversion",
     ),
     Policy(
         "rotation",
         Rotation.WRAP,
         "the chained RUN_LIST packet of kfd_packet_manager.c; how the firmware walks it is private",
-        "inferred",
+        Standing.INFERRED,
+        "HWS",
         "how long a queue waits to be mapped again when the device is over-subscribed",
+        "tests/engine/test_core.py::test_same_completions_as_the_simpy_model",
     ),
     Policy(
         "idle",
         Idle.HOLD,
         "rocm.docs conceptual/oversubscription; kernel commit 819ec5acf759 (HWS takes busy and idle queues alike)",
-        "documented",
+        Standing.SOURCE,
+        "HWS",
         "what over-subscription costs when most queues are idle",
+        "tests/engine/test_core.py::test_same_completions_as_the_simpy_model",
     ),
+)
+
+
+FIDELITY = tuple(
+    Behaviour(
+        f"policy.{row.name}",
+        row.effect,
+        row.standing,
+        row.holds_for,
+        row.source,
+        row.test,
+        row.default.name.lower().replace("_", "-"),
+    )
+    for row in POLICIES
 )
 
 

@@ -14,6 +14,42 @@ from math import log
 
 from ringscope.engine.policies import Policies, Scheduler
 from ringscope.errors import InputError
+from ringscope.parts.fidelity import Behaviour, Standing
+
+FIDELITY = (
+    Behaviour(
+        "engine.rounds",
+        "a kernel's workgroups fill what a CU holds of waves, VGPRs, LDS and workgroups, and run in rounds",
+        Standing.SOURCE,
+        "gfx9 to gfx12",
+        "ISA guides; checked against ceil(T / n) at every n",
+        "tests/engine/test_analytic.py::test_a_kernel_takes_its_workgroups_in_rounds",
+    ),
+    Behaviour(
+        "engine.xccs",
+        "workgroups go to the XCCs in turn, from the logic XCC id on; all XCCs read the same ring",
+        Standing.SOURCE,
+        "gfx942, gfx950",
+        "MI300 ISA guide; compute_current_logic_xcc_id in the captures",
+        "tests/engine/test_core.py::test_same_completions_as_the_simpy_model",
+    ),
+    Behaviour(
+        "engine.pipes",
+        "a pipe is connected to one queue at a time, for a queue quantum while others wait",
+        Standing.INFERRED,
+        "all",
+        "cp_hqd_quantum, AMD's hardware-queue documents; arbitration itself is not published",
+        "tests/engine/test_core.py::test_every_instant_holds",
+    ),
+    Behaviour(
+        "engine.bandwidth",
+        "kernels that ask for more than all of the memory bandwidth stretch each other; off by default",
+        Standing.UNKNOWN,
+        "all",
+        "no published law; one explicit term",
+        "tests/scenario/test_build.py::test_a_kernel_alone_takes_what_the_scenario_says",
+    ),
+)
 
 VGPR_UNITS_PER_SIMD = 720720
 """A SIMD's VGPRs in units that every limit of 1 to 16 waves divides, so that rounding loses no wave."""

@@ -14,8 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ringscope.join.queues import JoinedQueue, write_pointer_of
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.recording import Source
 from ringscope.snapshot import Device
+
+FIDELITY = (
+    Behaviour(
+        "join.hiq_account",
+        "how many dwords of the HIQ each create, destroy, update and death takes",
+        Standing.CAPTURED,
+        "gfx942 under HWS",
+        "three runs in a row on a real machine",
+        "tests/join/test_intervals.py::test_real_machine_three_runs_in_a_row",
+    ),
+)
 
 UNMAP_QUEUES_DWORDS = 6
 QUERY_STATUS_DWORDS = 7

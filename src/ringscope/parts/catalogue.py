@@ -14,8 +14,28 @@ from pathlib import Path
 from typing import Any
 
 from ringscope.errors import InputError
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import Generation
 from ringscope.parts.pm4 import Format
+
+FIDELITY = (
+    Behaviour(
+        "parts.catalogue",
+        "gfx name, XCCs, CUs, slots, VMIDs, doorbells, save-area sizes and SDMA engines of each part",
+        Standing.SOURCE,
+        "the devices that `ringscope parts devices` lists",
+        "kfd_device.c, gfx_v*.c, aqua_vanjaram.c; CU counts of consumer parts are product data",
+        "tests/parts/test_catalogue.py::test_rows_of_the_driver",
+    ),
+    Behaviour(
+        "parts.catalogue.mi308x",
+        "every figure of the MI308X's row",
+        Standing.CAPTURED,
+        "MI308X, amdgpu of ROCm 7.0.2",
+        "debugfs captures of eight MI308X",
+        "tests/parts/test_catalogue.py::test_mi308x_is_the_captured_machine",
+    ),
+)
 
 DEFAULT_NUM_KCQ = 8
 """Compute rings that amdgpu keeps for itself, spread over the pipes, when ``num_kcq`` is not given (amdgpu_gfx)."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import (
     ALL,
     V9_AND_LATER,
@@ -23,6 +24,25 @@ from ringscope.parts.layout import (
     Layout,
     Register,
     layout_for,
+)
+
+FIDELITY = (
+    Behaviour(
+        "parts.mqd.v9_4_3",
+        "which dword of a compute MQD and of a slot is which register, and its bits",
+        Standing.CAPTURED,
+        "gfx942",
+        "v9_structs.h, gc_9_4_3_sh_mask.h; 40 MQD images and 768 slots of eight MI308X",
+        "tests/parts/test_mqd.py::test_real_mqds",
+    ),
+    Behaviour(
+        "parts.mqd.others",
+        "the same for VI, v9, v10, v11 and v12",
+        Standing.SOURCE,
+        "gfx8 to gfx12",
+        "*_structs.h and *_sh_mask.h of each generation",
+        "tests/parts/test_mqd.py::test_rows_stand_where_the_header_puts_them",
+    ),
 )
 
 MQD_DWORDS = 512

@@ -11,7 +11,19 @@ from enum import Enum
 from functools import cache
 
 from ringscope.errors import InputError
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import Bits, Generation, Layout, Register
+
+FIDELITY = (
+    Behaviour(
+        "parts.pm4",
+        "formats of the packets on the HIQ and on user queues",
+        Standing.SOURCE,
+        "GC 9.4.2 to 9.5.0 (Aldebaran format), v9, VI; user packets of gfx9 to gfx12",
+        "kfd_pm4_headers_*.h, soc15d.h, nvd.h",
+        "tests/parts/test_pm4.py::test_the_words_that_kfd_sends_on_mi308x",
+    ),
+)
 
 
 class Format(Enum):

@@ -15,12 +15,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ringscope.engine.costs import costs_for
-from ringscope.engine.run import Engine
 from ringscope.engine.spec import HostThread, Machine, Op, Packet, Queue, Room, Source, Spec, constant
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.scenario.build import engine_machine
 from ringscope.stack.budget import Job, play, stages
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.machine import MachineSpec
+
+FIDELITY = (
+    Behaviour(
+        "launch.meetings",
+        "ranks of a stencil code wait for each other twice a step",
+        Standing.CALIBRATED,
+        "GROMACS-like halo exchanges on an MI300A",
+        "AMD's runs of Ver6; Ver1 and Ver8 are predicted",
+        "tests/scenario/test_launch.py::test_the_meetings_of_a_step_are_those_that_fit_the_calibration_best",
+    ),
+)
 
 MEETINGS = 2
 """Times a step that all ranks wait for each other: after the kernel and after the exchange."""
@@ -52,6 +63,7 @@ class StepCost:
 
 def step_cost(machine: MachineSpec, job: Job, kernel_ns: int = 1_000_000) -> StepCost | None:
     """Simulate a step whose kernel takes ``kernel_ns`` on every rank; None beyond :data:`MOST_QUEUES` queues."""
+
     if stages(machine, job)[-1].compute * job.ranks > MOST_QUEUES:
         return None
     node = machine.nodes[0]
@@ -84,6 +96,8 @@ def step_cost(machine: MachineSpec, job: Job, kernel_ns: int = 1_000_000) -> Ste
 
 
 def _step_ns(machine: Machine, queues: list[Queue], step: tuple[Packet, ...], gfx: str) -> int:
+    from ringscope.engine.run import Engine  # noqa: PLC0415 - brings Numba along
+
     spec = Spec(machine, tuple(queues), (HostThread(0, step),), (Source(limit=STEPS),), costs=costs_for(gfx))
     engine = Engine(spec)
     while len(engine.log) < STEPS:

@@ -20,18 +20,12 @@ from typing import Protocol
 
 from ringscope.errors import InputError
 from ringscope.parts import mqd
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import Generation, Image, Layout
 from ringscope.recording import Source
 from ringscope.snapshot import Hqd, Run, SdmaRlc
 
 SOURCE = Source("model")
-
-
-class Standing(Enum):
-    """How well a firmware rule is known."""
-
-    CAPTURED = "captured"
-    INFERRED = "inferred"
 
 
 class SlotOrder(Enum):
@@ -56,16 +50,6 @@ class LogicXcc(Enum):
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One row of the fidelity table: a firmware rule, its setting, and what it rests on."""
-
-    name: str
-    value: str
-    standing: Standing
-    source: str
-
-
-@dataclass(frozen=True)
 class FirmwareSpec:
     """The firmware's rules, each a switch; :meth:`rules` says what each one rests on.
 
@@ -87,48 +71,77 @@ class FirmwareSpec:
     hiq_opcode_history: bool = True
     hiq_marks: bool = True
 
-    def rules(self) -> tuple[Rule, ...]:
+    def rules(self) -> tuple[Behaviour, ...]:
         """The fidelity table of this spec, a row a switch."""
-        rows = []
-        for name, (standing, source) in _GROUNDS.items():
-            value = getattr(self, name)
-            rows.append(Rule(name, value.value if isinstance(value, Enum) else str(value).lower(), standing, source))
-        return tuple(rows)
+        return tuple(
+            Behaviour(
+                f"firmware.{name}", says, standing, holds_for, source, f"{_TESTS}{test}", _word(getattr(self, name))
+            )
+            for name, (says, standing, holds_for, source, test) in _GROUNDS.items()
+        )
 
 
+def _word(value: Enum | bool) -> str:
+    return str(value.value) if isinstance(value, Enum) else str(value).lower()
+
+
+_TESTS = "tests/stack/test_firmware.py::"
+_MI308X = "MI308X; taken for other parts"
 _GROUNDS = {
     "slot_order": (
+        "queues fill the slots across the pipes and then down",
         Standing.CAPTURED,
+        _MI308X,
         "five queues of one process on an MI308X sit at 0.2 1.2 2.2 3.2 0.3, newest first; further slots and other "
         "parts are extrapolated",
+        "test_slot_order_is_a_switch",
     ),
     "residency": (
+        "who gets the slots when there are not enough",
         Standing.INFERRED,
+        "HWS",
         "no capture of an over-subscribed device exists; the runlist is taken to be read from its start",
+        "test_residency_is_a_switch",
     ),
     "logic_xcc": (
+        "what dword 39 of an AQL MQD holds once the queue was mapped",
         Standing.CAPTURED,
+        "gfx942",
         "dword 39 equals the pipe of the slot plus the XCC in three runs, against the driver's running counter",
+        "test_logic_xcc_is_a_switch",
     ),
     "schd_hit_at_map": (
+        "mapping sets DOORBELL_SCHD_HIT",
         Standing.CAPTURED,
+        _MI308X,
         "the bit is set beside DOORBELL_EN in every mapped slot, idle or not",
+        "test_schd_hit_is_a_switch",
     ),
     "unmap_clears": (
+        "what unmapping leaves in a slot's registers",
         Standing.CAPTURED,
+        _MI308X,
         "slots that were unmapped keep all registers but ACTIVE, the doorbell's index and flags, and the ring pointers",
+        "test_stale_registers_are_those_of_the_queue_as_it_was_mapped",
     ),
     "hiq_opcode_history": (
+        "the HIQ's dword 156 shows the opcodes of the last four packets",
         Standing.INFERRED,
+        _MI308X,
         "dword 156 reads 000000a0 after SET_RESOURCES, a2a2a2a2 with five queues mapped and a1a2a3a4 after the last of "
         "them left",
+        "test_hiq_remembers_four_opcodes",
     ),
     "hiq_marks": (
+        "what else the firmware changes in the HIQ's registers",
         Standing.CAPTURED,
+        _MI308X,
         "PRELOAD_REQ cleared, bits 15, 10 and 6 of dword 160 set, dword 149 bit 30 once an IB was read, DOORBELL_HIT "
         "on further XCCs after the first runlist and on XCC 0 after any packet (six of seven idle devices)",
+        "test_hiq_rules_are_switches",
     ),
 }
+FIDELITY = FirmwareSpec().rules()
 
 
 class DriverImage(Protocol):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from ringscope.errors import InputError
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.recording import Kind
 from ringscope.stack.journal import Observer, nobody
 from ringscope.stack.machine import NodeSpec
@@ -26,6 +27,61 @@ from ringscope.stack.rocm import (
     Unused,
 )
 from ringscope.stack.rocr import HsaPriority, HsaQueue, HsaQueueType, Rocr
+
+FIDELITY = (
+    Behaviour(
+        "hip.pools",
+        "at most GPU_MAX_HW_QUEUES queues a device and priority; further streams share the one with the fewest",
+        Standing.CAPTURED,
+        "ROCm 5.2 to 7.0",
+        "CLR rocdevice.cpp; logs of 16 streams and of priority streams (7.0.2), runs of 5.2.3, 5.7.1 and 6.4.3",
+        "tests/stack/test_hip.py::test_overflow_streams_go_to_the_newest_queue_first_as_in_the_log_of_16_streams",
+    ),
+    Behaviour(
+        "hip.cu_mask",
+        "a stream with a CU mask has a queue of its own; ROC_GLOBAL_CU_MASK is ANDed into every mask",
+        Standing.SOURCE,
+        "ROCm 5.2 to 7.0",
+        "CLR rocdevice.cpp; the order of such queues behind the pools is inferred",
+        "tests/stack/test_hip.py::test_cu_mask_streams_have_queues_of_their_own_beyond_every_limit",
+    ),
+    Behaviour(
+        "hip.gpu_max_hw_queues",
+        "queues a device and priority",
+        Standing.CAPTURED,
+        "ROCm 5.2 to 7.0",
+        "CLR flags.hpp GPU_MAX_HW_QUEUES; logs and runs with 4 and 8",
+        "tests/stack/test_hip.py::test_twenty_queues_when_eight_are_allowed",
+        "4",
+    ),
+    Behaviour(
+        "hip.global_cu_mask",
+        "ANDed into every queue's CU mask",
+        Standing.SOURCE,
+        "ROCm 5.2 to 7.0",
+        "CLR flags.hpp ROC_GLOBAL_CU_MASK",
+        "tests/stack/test_hip.py::test_the_global_cu_mask_is_put_on_every_queue_and_anded_into_a_streams_own",
+        "0",
+    ),
+    Behaviour(
+        "hip.dynamic_queues",
+        "the order in which a pool's queues are shared",
+        Standing.CAPTURED,
+        "ROCm 6.4 with 0, 1 and 2; develop from source",
+        "CLR flags.hpp DEBUG_HIP_DYNAMIC_QUEUES; runs of 6.4.3",
+        "tests/stack/test_walk.py::test_which_queue_is_shared_first_depends_on_the_release",
+        "none",
+    ),
+    Behaviour(
+        "hip.ignore_stream_priority",
+        "every stream counts as NORMAL",
+        Standing.SOURCE,
+        "develop; off in releases up to 7.0",
+        "CLR flags.hpp DEBUG_HIP_IGNORE_STREAM_PRIORITY, rocm-systems#8485",
+        "tests/stack/test_hip.py::test_priority_can_be_given_back_where_it_is_ignored_and_ignored_where_it_counts",
+        "none",
+    ),
+)
 
 NULL_STREAM_LOAD = 2048
 """What mode 2 of DEBUG_HIP_DYNAMIC_QUEUES adds to the load of the null stream's queue (rocm-systems#6653)."""

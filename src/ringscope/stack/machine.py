@@ -11,6 +11,7 @@ from typing import Any
 from ringscope.errors import InputError
 from ringscope.parts import catalogue
 from ringscope.parts.catalogue import Device
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import Generation
 from ringscope.parts.pm4 import Format
 
@@ -445,3 +446,122 @@ def _made_up_ids(key: str, count: int) -> tuple[int, ...]:
         ids.setdefault(zlib.crc32(f"{key}:{salt}".encode()) & 0xFFFF or 1)
         salt += 1
     return tuple(ids)
+
+
+_TESTS = "tests/stack/"
+_SWITCHES = {
+    "sched_policy": (
+        "who gives queues their slots",
+        "kfd_device_queue_manager.c device_queue_manager_init",
+        "test_machine.py::test_who_schedules",
+    ),
+    "proposal": (
+        "a scheduler change from the notes in place of the real driver",
+        "no driver has them",
+        "kfd/scheduler/test_variants.py::test_no_proposal_touches_a_dispatch",
+    ),
+    "num_kcq": (
+        "compute rings that amdgpu keeps for itself",
+        "amdgpu_gfx.c amdgpu_gfx_compute_queue_acquire",
+        "kfd/test_driver.py::test_num_kcq_moves_the_limit",
+    ),
+    "compute_multipipe": (
+        "those rings are spread over the pipes",
+        "amdgpu_gfx.c amdgpu_gfx_is_compute_multipipe_capable",
+        "test_machine.py::test_a_part_of_single_pipe_policy_loses_a_whole_pipe",
+    ),
+    "hws_max_conc_proc": (
+        "most processes mapped at once",
+        "kfd_device.c max_proc_per_quantum",
+        "test_machine.py::test_processes_at_once",
+    ),
+    "max_queues_per_device": (
+        "EPERM beyond it",
+        "kfd_device_queue_manager.c create_queue_cpsch",
+        "kfd/test_driver.py::test_queues_per_device",
+    ),
+    "cwsr": (
+        "waves are saved at preemption",
+        "kfd_queue.c kfd_queue_ctx_save_restore_size",
+        "kfd/test_mqd.py::test_without_eop_buffer_and_save_area",
+    ),
+    "priv_cp_queues": ("user queues are privileged", "kfd_mqd_manager_v9.c", "kfd/test_mqd.py::test_what_differs"),
+    "sdma_phase_quantum": ("quantum of SDMA queues", "kfd_mqd_manager_v9.c", "kfd/test_mqd.py::test_sdma"),
+    "preemption_timeout_ms": (
+        "how long the fence of an unmap is polled before the GPU is reset",
+        "kfd_device_queue_manager.c amdkfd_fence_wait_timeout",
+        "kfd/test_driver.py::test_hang_and_reset",
+    ),
+    "isolation": (
+        "one process at a time",
+        "amdgpu_isolation.c, kfd_packet_manager.c",
+        "kfd/test_runlist.py::test_trap_handler_and_isolation",
+    ),
+    "queue_ids": (
+        "how queue ids are chosen",
+        "kfd_process_queue_manager.c; the notes' patches",
+        "kfd/test_driver.py::test_v4_and_v5_differ_in_nothing_but_the_queue_id",
+    ),
+    "profiler_owned": (
+        "a profiler holds the device",
+        "kfd_mqd_manager_v9.c compute_perfcount_enable",
+        "kfd/test_mqd.py::test_what_differs",
+    ),
+    "pcie_atomics": (
+        "bit 29 of dword 160 on v11 and v12",
+        "kfd_mqd_manager_v11.c",
+        "kfd/test_mqd.py::test_what_differs",
+    ),
+}
+
+
+def _word(value: object) -> str:
+    return str(value.name if isinstance(value, Enum) else value).lower().replace("_", "-")
+
+
+FIDELITY = (
+    Behaviour(
+        "kfd.slots",
+        "the slots that amdgpu's own rings leave to KFD",
+        Standing.CAPTURED,
+        "24 of each XCC on an MI308X; other parts by amdgpu's formula",
+        "amdgpu_gfx.c; hqds of eight MI308X",
+        f"{_TESTS}test_machine.py::test_slots_left_to_kfd_are_those_of_the_catalogue",
+    ),
+    Behaviour(
+        "kfd.save_area",
+        "sizes of a queue's CWSR save area, control stack and debug memory",
+        Standing.CAPTURED,
+        "gfx942 (0xba6000 an XCC), gfx90a, gfx1151; other parts by the same formula",
+        "kfd_queue.c; MQDs of the captures",
+        f"{_TESTS}test_machine.py::test_save_areas_as_measured",
+    ),
+    Behaviour(
+        "kfd.gart",
+        "where in the GART MQDs and HIQ lie",
+        Standing.CAPTURED,
+        "the MI308X of the captures; arbitrary elsewhere",
+        "mqds and hqds of the captures",
+        f"{_TESTS}kfd/test_capture.py::test_every_register_of_every_slot_of_every_device",
+    ),
+    Behaviour(
+        "kfd.cus",
+        "harvested CUs are spread evenly over shader engines and arrays",
+        Standing.INFERRED,
+        "every part with harvested CUs",
+        "only the totals are public",
+        f"{_TESTS}test_machine.py::test_active_cus_by_array",
+    ),
+    *(
+        Behaviour(
+            f"driver.{name}",
+            says,
+            Standing.INFERRED if name == "proposal" else Standing.SOURCE,
+            "amdgpu module parameters and build switches, kernels 6.8 to 6.14",
+            source,
+            _TESTS + test,
+            _word(getattr(DriverSpec(), name)),
+        )
+        for name, (says, source, test) in _SWITCHES.items()
+    ),
+)

@@ -12,6 +12,7 @@ from enum import Enum, IntEnum
 from typing import Generic, TypeVar
 
 from ringscope.errors import InputError
+from ringscope.parts.fidelity import Behaviour, Standing
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -154,3 +155,17 @@ class RocmVersion:
     def inferred(self, table: tuple[Era[T], ...]) -> bool:
         """Whether this release lies where neither a source nor a measurement reaches."""
         return self.release > self.era(table).until
+
+
+FIDELITY = tuple(
+    Behaviour(
+        f"rocm.{name.removeprefix('the ').replace(' ', '-')}.{RocmVersion(era.since)}",
+        f"{name}: {era.value}",
+        Standing.CAPTURED if "measured" in era.source or "log" in era.source else Standing.SOURCE,
+        f"ROCm {RocmVersion(era.since)} to {RocmVersion(era.until)}; inferred for later ones until the next row",
+        era.source,
+        "tests/stack/test_rocm.py::test_eras_are_in_order_and_reach_back_to_the_oldest_release",
+    )
+    for name, table in RULES.items()
+    for era in table
+)

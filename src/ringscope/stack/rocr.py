@@ -12,12 +12,32 @@ from enum import IntEnum
 
 from ringscope.errors import InputError
 from ringscope.parts.aql import AMD_QUEUE, PACKET_BYTES
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.recording import Kind
 from ringscope.stack.journal import Observer, nobody
 from ringscope.stack.kfd.records import IoctlQueueType
 from ringscope.stack.machine import NodeSpec
 from ringscope.stack.rocm import HIGH, SDMA_QUEUES, RocmVersion, ThunkPriority
 from ringscope.stack.thunk import KmtQueue, Purpose, Ring, Thunk
+
+FIDELITY = (
+    Behaviour(
+        "rocr.priority",
+        "HSA HIGH, NORMAL and LOW become levels of the thunk; every change is an UPDATE_QUEUE",
+        Standing.CAPTURED,
+        "ROCr 5.2 to 6.4",
+        "ROCR hsa_ext_amd.cpp, amd_aql_queue.cpp; runs of 5.2.3, 6.1.2 and 6.4.3",
+        "tests/stack/test_rocr.py::test_priority_map",
+    ),
+    Behaviour(
+        "rocr.own_queue",
+        "ROCr makes a queue of its own before a program's first",
+        Standing.CAPTURED,
+        "ROCr 5.2 to 7.0",
+        "the fifth queue of the MI308X captures; runs of 5.2.3, 6.1.2 and 6.4.3",
+        "tests/stack/test_rocr.py::test_rocrs_own_queue_comes_before_the_first_and_only_once",
+    ),
+)
 
 MIN_PACKETS, MAX_PACKETS = 0x40, 0x20000
 """Packets a ring may hold (ROCR amd_gpu_agent.h)."""

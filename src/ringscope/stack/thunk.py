@@ -13,11 +13,31 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.recording import Kind
 from ringscope.stack.journal import Observer, nobody
 from ringscope.stack.kfd.records import CreatedQueue, CreateQueue, IoctlQueueType, Step, UpdateQueue, hiq_dwords
 from ringscope.stack.machine import PAGE, NodeSpec
 from ringscope.stack.rocm import ThunkPriority
+
+FIDELITY = (
+    Behaviour(
+        "thunk.priority",
+        "levels -3 to 3 become 0, 3, 5, 7, 9, 11 and 15 of CREATE_QUEUE and UPDATE_QUEUE",
+        Standing.CAPTURED,
+        "libhsakmt of ROCm 5.2 to 7.0",
+        "queues.c; runs of 5.2.3, 6.1.2 and 6.4.3",
+        "tests/stack/test_thunk.py::test_priority_map",
+    ),
+    Behaviour(
+        "thunk.addresses",
+        "addresses of rings and buffers, made up in the order of a real process",
+        Standing.INFERRED,
+        "all",
+        "MI308X captures; the kernel's choice is its own",
+        "tests/stack/test_thunk.py::test_buffers_descend_aligned_and_never_overlap",
+    ),
+)
 
 LARGE_PAGE = 1 << 21
 

@@ -62,7 +62,7 @@ def streams(text: str) -> tuple[int, ...]:
 def fidelity(rocm: RocmVersion) -> list[dict[str, str]]:
     """What the model rests on, a row a rule: those of the firmware, and those of the release that are inferred."""
     rows = [
-        {"rule": rule.name, "setting": rule.value, "standing": rule.standing.value, "source": rule.source}
+        {"rule": rule.name, "setting": rule.setting, "standing": rule.standing.value, "source": rule.source}
         for rule in FirmwareSpec().rules()
     ]
     return rows + [

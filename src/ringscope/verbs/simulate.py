@@ -102,7 +102,12 @@ def _fidelity(outcome: Outcome) -> list[dict[str, str]]:
     """The rules that AMD does not publish, as this run took them, and what each rests on."""
     chosen = data(outcome)["policies"]
     return [
-        {"rule": policy.name, "setting": chosen[policy.name], "standing": policy.trust, "source": policy.source}
+        {
+            "rule": policy.name,
+            "setting": chosen[policy.name],
+            "standing": policy.standing.value,
+            "source": policy.source,
+        }
         for policy in POLICIES
         if policy.name in chosen
     ]
@@ -379,7 +384,8 @@ def _policies() -> Result:
             "default": spell(policy.default),
             "alternatives": [spell(value) for value in policy.alternatives],
             "effect": policy.effect,
-            "trust": policy.trust,
+            "standing": f"{policy.standing.value} ({policy.standing.meaning})",
+            "holds for": policy.holds_for,
             "source": policy.source,
         }
         for policy in POLICIES
@@ -389,7 +395,7 @@ def _policies() -> Result:
         lines = []
         for row in rows:
             lines.append(f"{terminal.bold(str(row['name']))} = {row['default']}  (or {', '.join(row['alternatives'])})")
-            for key in ("effect", "trust", "source"):
+            for key in ("effect", "standing", "holds for", "source"):
                 lines += wrapped(f"  {key}: ", str(row[key]), terminal.width)
         return "\n".join(lines)
 

@@ -6,12 +6,24 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.virtual import pm4, signals
 from ringscope.virtual.faults import ERROR_PACKET, Fault, Stall
 from ringscope.virtual.ring import AQL_PACKET, Ring
 
 if TYPE_CHECKING:
     from ringscope.virtual.processor import Processor
+
+FIDELITY = (
+    Behaviour(
+        "virtual.aql",
+        "AQL packets in ring order, barrier bit, dependency and completion signals",
+        Standing.CAPTURED,
+        "ROCr 5.2.3, 6.1.2 and 6.4.3 run on it",
+        "HSA runtime specification; amd_hsa_signal.h",
+        "tests/virtual/test_aql.py::test_packets_are_taken_in_order_around_the_ring",
+    ),
+)
 
 VENDOR, INVALID, DISPATCH, BARRIER_AND, AGENT_DISPATCH, BARRIER_OR = range(6)
 FORMAT_PM4_IB, FORMAT_BARRIER_VALUE = 1, 2

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.virtual import aql
 from ringscope.virtual.codeobject import Kernel, kernel_at
 from ringscope.virtual.faults import ERROR_CODE, ERROR_DIMENSIONS, Fault
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
     from ringscope.virtual.memory import AddressSpace
     from ringscope.virtual.processor import Processor
     from ringscope.virtual.ring import Ring
+
+FIDELITY = (
+    Behaviour(
+        "virtual.kernels",
+        "runtime copy and fill kernels are carried out; a program's own kernels are refused or timed, never computed",
+        Standing.INFERRED,
+        "blit kernels of ROCm 5.2.3, 6.1.2 and 6.4.3",
+        "arguments as the runtimes write them",
+        "tests/virtual/test_kernels.py::test_rocrs_copies_are_known_by_their_arguments",
+    ),
+)
 
 
 class Policy(Enum):

@@ -10,12 +10,24 @@ import struct
 from typing import TYPE_CHECKING
 
 from ringscope.parts import pm4
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.virtual import signals
 from ringscope.virtual.faults import ERROR_PACKET, Fault, Stall
 
 if TYPE_CHECKING:
     from ringscope.virtual.processor import Processor
     from ringscope.virtual.ring import Ring
+
+FIDELITY = (
+    Behaviour(
+        "virtual.pm4",
+        "PM4 packets of user queues and indirect buffers",
+        Standing.SOURCE,
+        "gfx9",
+        "soc15d.h",
+        "tests/virtual/test_pm4.py::test_write_data_release_and_wait",
+    ),
+)
 
 SET_SH_REG, SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL = 0x76, 0x79, 0x46, 0x12, 0x28
 _QUIET = {pm4.NOP, pm4.ACQUIRE_MEM, SET_SH_REG, SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.sdma import (
     ATOMIC,
     COND_EXE,
@@ -31,6 +32,17 @@ from ringscope.virtual.pm4 import COMPARE
 if TYPE_CHECKING:
     from ringscope.virtual.processor import Processor
     from ringscope.virtual.ring import Ring
+
+FIDELITY = (
+    Behaviour(
+        "virtual.sdma",
+        "SDMA packets: copy, fill, write, fence, poll, atomic, timestamp, trap",
+        Standing.CAPTURED,
+        "ROCr 5.2.3, 6.1.2 and 6.4.3 run on it",
+        "vega10_sdma_pkt_open.h",
+        "tests/virtual/test_programs.py::test_copies_are_right",
+    ),
+)
 
 _COPY_RECT = 4
 """Sub-opcode of the linear sub-window copy (ROCR sdma_registers.h SDMA_PKT_COPY_LINEAR_RECT)."""

@@ -10,10 +10,30 @@ from __future__ import annotations
 
 import errno
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.stack.kfd.bitmap import Bitmap
 from ringscope.stack.kfd.memory import FirstFit
 from ringscope.stack.kfd.records import KfdError
 from ringscope.stack.machine import PAGE, NodeSpec
+
+FIDELITY = (
+    Behaviour(
+        "kfd.doorbells",
+        "a slice of doorbells a process; compute queues take its first free one, SDMA queues those of their engine",
+        Standing.CAPTURED,
+        "SOC15 parts (GC 9 and later)",
+        "kfd_doorbell.c, kfd_device_queue_manager.c allocate_doorbell; five doorbells of an MI308X",
+        "tests/stack/kfd/test_doorbells.py::test_reserved_doorbells_are_never_given_to_compute_queues",
+    ),
+    Behaviour(
+        "kfd.doorbells.aperture",
+        "the doorbell BAR holds 8 MiB, slices handed out first fit",
+        Standing.INFERRED,
+        "all",
+        "512 processes that KFD allows; TTM's first fit",
+        "tests/stack/kfd/test_doorbells.py::test_slices_follow_each_other",
+    ),
+)
 
 PER_PROCESS = 1024
 """Doorbells of a process on one node (KFD_MAX_NUM_OF_QUEUES_PER_PROCESS)."""

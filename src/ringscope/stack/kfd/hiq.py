@@ -12,12 +12,24 @@ import errno
 from functools import cache
 
 from ringscope.parts import pm4
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import Builder
 from ringscope.stack import firmware
 from ringscope.stack.kfd.memory import Gart
 from ringscope.stack.kfd.mqd import MQD_BYTES, ComputeMqd, Shape
 from ringscope.stack.kfd.records import KfdError
 from ringscope.stack.machine import PAGE, NodeSpec
+
+FIDELITY = (
+    Behaviour(
+        "kfd.hiq",
+        "every packet on the HIQ and its padding: creates, updates, destroys and deaths in dwords",
+        Standing.CAPTURED,
+        "gfx942, amdgpu of ROCm 7.0.2",
+        "write pointers of three runs: 72, 81 and 123 dwords",
+        "tests/stack/kfd/test_capture.py::test_hiq_write_pointers_across_three_runs_wrap_included",
+    ),
+)
 
 RING_BYTES = 2048
 """KFD_KERNEL_QUEUE_SIZE."""

@@ -14,8 +14,36 @@ from dataclasses import dataclass
 from functools import cache
 
 from ringscope.parts import mqd
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import V9_FAMILY, Builder, Generation, Image
 from ringscope.parts.mqd import PIPE_PRIORITY
+
+FIDELITY = (
+    Behaviour(
+        "kfd.mqd.v9_4_3",
+        "every dword that the driver writes into compute, HIQ and SDMA MQDs",
+        Standing.CAPTURED,
+        "gfx942",
+        "kfd_mqd_manager_v9.c; 40 MQDs of eight MI308X",
+        "tests/stack/kfd/test_capture.py::test_every_driver_written_dword_of_every_mqd",
+    ),
+    Behaviour(
+        "kfd.mqd.others",
+        "the same for VI, v9, v10, v11 and v12",
+        Standing.SOURCE,
+        "gfx8 to gfx12",
+        "kfd_mqd_manager_{vi,v9,v10,v11,v12}.c",
+        "tests/stack/kfd/test_mqd.py::test_what_differs",
+    ),
+    Behaviour(
+        "kfd.mqd.cu_mask",
+        "which CU a bit of a CU mask means",
+        Standing.SOURCE,
+        "gfx9 to gfx12, 1 to 8 XCCs",
+        "kfd_mqd_manager.c mqd_symmetrically_map_cu_mask; no capture of a masked queue was at hand",
+        "tests/stack/kfd/test_mqd.py::test_bits_go_to_xccs_first_then_engines_then_rows",
+    ),
+)
 
 MQD_BYTES = mqd.MQD_DWORDS * 4
 ONES = 0xFFFFFFFF

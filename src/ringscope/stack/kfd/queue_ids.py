@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from typing import Protocol
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.stack.kfd.bitmap import Bitmap
 from ringscope.stack.kfd.records import KfdError
 from ringscope.stack.machine import QueueIds
@@ -55,6 +56,34 @@ def pasid_aware(pid: int, pasid: int, used: Bitmap) -> int:
     found = _near(base, used)
     return found if found >= 0 else first_free(pid, pasid, used)
 
+
+_TESTS = "tests/stack/kfd/test_queue_ids.py::"
+FIDELITY = (
+    Behaviour(
+        "kfd.queue_ids.first-free",
+        "the lowest free id of the process",
+        Standing.CAPTURED,
+        "torvalds/linux; the notes' v4",
+        "kfd_process_queue_manager.c find_available_queue_slot; sysfs of the captures",
+        f"{_TESTS}test_first_free",
+    ),
+    Behaviour(
+        "kfd.queue_ids.pid-hash",
+        "pid % 256 * 4 and the three ids behind it, then the lowest free",
+        Standing.SOURCE,
+        "the notes' v5 patch",
+        "the patch as the notes print it, and the ids that they printed",
+        f"{_TESTS}test_pid_hash_takes_four_near_ids_then_the_lowest",
+    ),
+    Behaviour(
+        "kfd.queue_ids.pasid",
+        "PASID * 4 in a table of 1024 ids",
+        Standing.INFERRED,
+        "the notes' v6 proposal",
+        "no code exists; played as described",
+        f"{_TESTS}test_pasid_policy_works_only_for_pasids_that_nobody_gets",
+    ),
+)
 
 POLICIES: dict[QueueIds, Policy] = {
     QueueIds.FIRST_FREE: first_free,

@@ -16,11 +16,23 @@ from functools import cache
 
 from ringscope import snapshot
 from ringscope.parts import pm4
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import Builder, Generation, Image
 from ringscope.stack.firmware import SOURCE
 from ringscope.stack.kfd.mqd import TBA, TMA
 from ringscope.stack.kfd.process import ProcessDevice, Queue
 from ringscope.stack.machine import Isolation, NodeSpec
+
+FIDELITY = (
+    Behaviour(
+        "kfd.runlist",
+        "MAP_PROCESS and MAP_QUEUES in the driver's order, chained when over-subscribed",
+        Standing.SOURCE,
+        "kernels 6.8 to 6.14",
+        "kfd_packet_manager.c; sizes agree with the HIQ of the captures, no runlist text was captured",
+        "tests/stack/kfd/test_runlist.py::test_sizes_and_the_packet_that_closes_a_loop",
+    ),
+)
 
 MAP_PROCESS_BYTES = {pm4.Format.VI: 64, pm4.Format.V9: 64, pm4.Format.ALDEBARAN: 84}
 MAP_QUEUES_BYTES = 28

@@ -5,7 +5,19 @@ What a part's row in the catalogue does not say and nothing computes, clocks and
 
 from __future__ import annotations
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.stack.machine import NodeSpec
+
+FIDELITY = (
+    Behaviour(
+        "kfd.topology",
+        "what sysfs says of a node",
+        Standing.CAPTURED,
+        "MI308X; other parts by the same rules",
+        "rocminfo of ROCm 5.2.3, 6.1.2 and 6.4.3 reads it; the keys of kfd_topology.c",
+        "tests/stack/kfd/test_topology.py::test_an_mi308x_describes_itself_as_the_real_one_does",
+    ),
+)
 
 AMD = 0x1002
 MAX_SCRATCH_SLOTS = 32

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from itertools import islice
 
 from ringscope.parts import pm4
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import Builder
 from ringscope.recording import Kind
 from ringscope.stack.kfd import hiq as packets
@@ -22,6 +23,25 @@ from ringscope.stack.kfd.records import Action, CreateQueue, KfdError
 from ringscope.stack.kfd.runlist import Limit, Runlist, run_list, size, warning
 from ringscope.stack.kfd.scheduler import Scheduler
 from ringscope.stack.machine import Isolation
+
+FIDELITY = (
+    Behaviour(
+        "kfd.over_subscription",
+        "a device is over-subscribed by queues, by processes, by GWS or by mixed XNACK, and then only",
+        Standing.CAPTURED,
+        "gfx9 under HWS; the 36 runs of an MI300A",
+        "kfd_packet_manager.c pm_calc_rlib_size; AMD's published runs slow down exactly there",
+        "tests/stack/kfd/test_capture.py::test_oversubscription_is_where_an_mi300a_slowed_down",
+    ),
+    Behaviour(
+        "kfd.remap",
+        "a create, destroy, update or death unmaps all queues of the device and maps them anew",
+        Standing.CAPTURED,
+        "CPSCH",
+        "kfd_device_queue_manager.c execute_queues_cpsch; HIQ of the captures",
+        "tests/stack/kfd/test_capture.py::test_hiq_write_pointers_across_three_runs_wrap_included",
+    ),
+)
 
 HANG_WORD = 0x55555555
 XNACK_PER_PROCESS = ((9, 4, 2), (9, 4, 3), (9, 4, 4), (9, 5, 0))

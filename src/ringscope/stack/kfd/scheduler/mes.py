@@ -11,11 +11,23 @@ import errno
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.recording import Kind
 from ringscope.stack.kfd.node import Node
 from ringscope.stack.kfd.process import ProcessDevice, Queue
 from ringscope.stack.kfd.records import Action, CreateQueue, IoctlQueueType, KfdError
 from ringscope.stack.kfd.scheduler import Scheduler
+
+FIDELITY = (
+    Behaviour(
+        "kfd.mes",
+        "one ADD_QUEUE or REMOVE_QUEUE a change, no runlist",
+        Standing.SOURCE,
+        "gfx11 and gfx12",
+        "kfd_device_queue_manager.c add_queue_mes, amdgpu_mes.c",
+        "tests/stack/kfd/scheduler/test_mes.py::test_one_call_a_queue_and_no_runlist",
+    ),
+)
 
 CONTEXT_BYTES = 4096
 """Of a process context and of a gang context (AMDGPU_MES_PROC_CTX_SIZE, AMDGPU_MES_GANG_CTX_SIZE)."""

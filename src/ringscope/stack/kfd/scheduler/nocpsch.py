@@ -8,11 +8,23 @@ from __future__ import annotations
 import errno
 from contextlib import ExitStack
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.recording import Kind
 from ringscope.stack.kfd.node import Node
 from ringscope.stack.kfd.process import ProcessDevice, Queue
 from ringscope.stack.kfd.records import Action, CreateQueue, KfdError
 from ringscope.stack.kfd.scheduler import Scheduler
+
+FIDELITY = (
+    Behaviour(
+        "kfd.nocpsch",
+        "static slots, round the pipes, and a VMID a process",
+        Standing.SOURCE,
+        "sched_policy 2",
+        "kfd_device_queue_manager.c allocate_hqd, allocate_vmid",
+        "tests/stack/kfd/scheduler/test_nocpsch.py::test_slots_go_round_the_pipes_lowest_queue_first",
+    ),
+)
 
 
 class Nocpsch(Scheduler):

@@ -9,11 +9,23 @@ from __future__ import annotations
 
 import errno
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.stack.kfd.node import Node
 from ringscope.stack.kfd.process import ProcessDevice, Queue
 from ringscope.stack.kfd.records import KfdError
 from ringscope.stack.kfd.scheduler.cpsch import Cpsch
 from ringscope.stack.machine import AsyncSubmission, Batching, Hybrid, PerProcessRunlist
+
+FIDELITY = (
+    Behaviour(
+        "kfd.proposals",
+        "the notes' five scheduler changes, and what each breaks",
+        Standing.INFERRED,
+        "no driver has them",
+        "played by the rules of the real driver around them",
+        "tests/stack/kfd/scheduler/test_variants.py::test_no_proposal_touches_a_dispatch",
+    ),
+)
 
 
 class BatchingCpsch(Cpsch):
