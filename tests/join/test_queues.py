@@ -69,10 +69,15 @@ def test_a_configuration_register_that_differs_is_not_expected() -> None:
     assert queue.queue_priority == 15
 
 
-def test_main_state_is_the_last_one_with_queues() -> None:
-    case = case_of((machine({}, label="before"), machine({1: [7]}, label="busy"), machine({}, label="after")))
+def test_main_state_is_the_last_one_with_the_most_queues() -> None:
+    states = {
+        "before": {}, "first": {1: [7]}, "both": {1: [7], 2: [7]}, "both-again": {1: [7], 2: [7]}, "going": {2: [7]},
+        "after": {},
+    }  # fmt: skip
+    case = case_of(tuple(machine(pids, label=label) for label, pids in states.items()))
     assert case.main is not None
-    assert case.main.snapshot.label == "busy"
+    assert case.main.snapshot.label == "both-again"
+    assert case_of(()).main is None
 
 
 def test_intervals_name_the_operations() -> None:

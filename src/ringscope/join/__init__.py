@@ -53,9 +53,11 @@ class Case:
 
     @cached_property
     def main(self) -> State | None:
-        """The state that the report describes: the last one with queues, else the last."""
-        with_queues = [state for state in self.states if state.queues] or list(self.states)
-        return with_queues[-1] if with_queues else None
+        """The state that the report describes: the last of those with the most queues.
+
+        A later one with fewer may be a program on its way out, half of whose queues are gone.
+        """
+        return max(reversed(self.states), key=lambda state: len(state.queues), default=None)
 
     @cached_property
     def intervals(self) -> tuple[Interval, ...]:

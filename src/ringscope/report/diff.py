@@ -147,7 +147,7 @@ def _side(letter: str, side: Side, terminal: Terminal) -> str:
     main = side.case.main
     if main is None:
         return f"{terminal.bold(letter)}  {side.name} · {count(len(side.case.recordings), 'recording')}"
-    of = f" · snapshot {main.snapshot.label}, the last with queues of {len(side.case.states)}"
+    of = f" · snapshot {main.snapshot.label}, the last with the most queues of {len(side.case.states)}"
     processes = len({queue.pid for queue in main.queues})
     queues = f"{count(processes, 'process')} with {count(len(main.queues), 'queue')}"
     held = f" · {queues}" if processes else " · no process holds a queue"
