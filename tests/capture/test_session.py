@@ -84,6 +84,23 @@ sys.exit(7)
     assert [path for path in found.files if path.startswith("2-queues/proc/4242/")]
 
 
+def test_queues_that_never_hold_still_are_looked_at_all_the_same(tree: Tree, tmp_path: Path) -> None:
+    root = tree(1)
+    kfd = root / "sys/class/kfd/kfd/proc"
+    # Every 50 ms another process with a queue takes the place of the last one.
+    command = program(
+        tmp_path,
+        f"""
+for number in range(5000, 5040):
+    shutil.copytree({str(kfd / "4242")!r}, {str(kfd)!r} + f"/{{number}}")
+    time.sleep(0.05)
+    shutil.rmtree({str(kfd)!r} + f"/{{number}}")
+""",
+    )
+    labels = [moment["folder"].split("-")[1] for moment in captured(root, *command).about["snapshots"]]
+    assert labels.count("queues") >= 1
+
+
 def test_a_program_that_makes_no_queue_is_looked_at_before_and_after(tree: Tree, tmp_path: Path) -> None:
     found = captured(tree(1), *program(tmp_path, "time.sleep(0.1)"))
     assert [moment["folder"] for moment in found.about["snapshots"]] == ["1-before", "2-after"]

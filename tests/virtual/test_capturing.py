@@ -120,8 +120,13 @@ def test_a_program_is_watched_from_before_its_queues_until_after(
     bundle = tmp_path / "bundle.tar.gz"
     stop = tmp_path / "stop"
     program = newest.command(built(newest, "stay"), "2", "5", str(stop))
-    # The program is let go once the capture has looked at it under load.
-    watch = f"( until ls {tmp_path}/load >/dev/null 2>&1; do sleep 0.1; done; touch {stop} ) & exec {' '.join(program)}"
+    # The program is let go once every queue of both processes stands and has been looked at under load: a look that was
+    # under way when the last one came may have missed it, the second one from then on has not.
+    queues = 2 * (4 + 1)
+    watch = f"""(
+        until [ "$(ls -d /sys/class/kfd/kfd/proc/*/queues/* 2>/dev/null | wc -l)" -eq {queues} ]; do sleep 0.05; done
+        for look in 1 2; do rm -f {tmp_path}/load; until [ -e {tmp_path}/load ]; do sleep 0.05; done; done
+        touch {stop} ) & exec {" ".join(program)}"""
     ran = virtual(
         None, "/bin/sh", "-c",
         f"python=$0; $python -m ringscope capture --every 0.1s -o {bundle} --during -- /bin/sh -c '{watch}' 2>&1 "
@@ -141,4 +146,5 @@ def test_a_program_is_watched_from_before_its_queues_until_after(
     logs = {stream["pid"] for stream in found["streams"]}
     assert len(logs) == 2
     assert logs == {process["pid"] for process in found["processes"]}
+    assert sum(len(process["queues"]) for process in found["processes"]) == queues
     assert [state["processes"] for state in (found["snapshots"][0], found["snapshots"][-1])] == [0, 0]

@@ -39,6 +39,8 @@ SNAPSHOTS_LIMIT = 1000
 
 _POLL_S = 0.02
 _STILL_S = 0.2
+_PATIENCE_S = 1.0
+"""Longest that new queues wait to be looked at while others keep coming and going."""
 _TOOL_S = 30
 _SNAPSHOT_BYTES_LIMIT = 1 << 30
 _TOOLS = (("amd-smi", ("static",)), ("amd-smi", ("metric",)), ("rocm-smi", ()))
@@ -160,6 +162,7 @@ class _Session:
     def _look(self, program: subprocess.Popen[bytes], seen: frozenset[tuple[str, str]]) -> None:
         """Moments until the program has ended."""
         still_since = time.monotonic()
+        new_since: float | None = None
         taken = seen
         due: float | None = None
         gap = self._plan.every_s or FIRST_LOAD_S
@@ -169,10 +172,12 @@ class _Session:
             queues = self._queues()
             if queues != seen:
                 seen, still_since = queues, now
-            elif queues - taken and now - still_since >= _STILL_S and self._room():
-                self._take("queues")
-                taken, due = queues, time.monotonic() + gap
-            elif due is not None and now >= due and queues and self._room():
+            if queues - taken:
+                new_since = new_since or now
+                if (now - still_since >= _STILL_S or now - new_since >= _PATIENCE_S) and self._room():
+                    self._take("queues")
+                    taken, new_since, due = queues, None, time.monotonic() + gap
+            if due is not None and now >= due and queues and self._room():
                 self._take("load")
                 gap *= 1 if self._plan.every_s else 2
                 due = time.monotonic() + gap
