@@ -1,6 +1,7 @@
 """Says what changed between two captures, or two simulations: queues, slots, priorities, limits, answers.
 
-A and B are each a file, a folder, a tarball or a bundle. Of several snapshots the last one with the most queues is compared.
+A and B are each a file, a folder, a tarball or a bundle. Of several snapshots the last one with the most queues is
+compared.
 Two runs differ in pids and addresses, which are then left out; exit code 1: something else differs.
 """
 
