@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench fuzz clean
 
 help: ## what can be made here
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -36,5 +36,8 @@ lint: $(READY) ## ruff and strict types
 bench: $(READY) ## figures beside a peer, measured now
 	@$(BIN)/python -m bench
 
+fuzz: $(READY) ## a minute of fuzzing, every reader in turn; python -m fuzz --hours 1 before a release
+	@PYTHONPATH=src $(BIN)/python -m fuzz --seconds 60
+
 clean: ## forget the environment and every cache
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .fuzz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

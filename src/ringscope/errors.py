@@ -13,10 +13,21 @@ EXIT_INPUT = 2
 EXIT_INSUFFICIENT = 3
 
 
+def printable(text: str) -> str:
+    """The text on one line that a terminal may show, whatever it holds."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class RingscopeError(Exception):
-    """Base of every error that a user may cause and can mend; ``str()`` of it is one clear line."""
+    """Base of every error that a user may cause and can mend; ``str()`` of it is one clear line.
+
+    An error quotes input: what a terminal would not print as it stands is written as an escape.
+    """
 
     exit_code = EXIT_INPUT
+
+    def __init__(self, line: str) -> None:
+        super().__init__(printable(line))
 
 
 class InputError(RingscopeError):

@@ -68,3 +68,9 @@ def test_damage_is_one_line(tmp_path: Path, change: dict[str, str], says: str) -
     with pytest.raises(InputError) as caught:
         processes(tree(tmp_path, {**FILES, **change}))
     assert says in str(caught.value)
+
+
+def test_a_queue_that_is_called_like_a_process(tmp_path: Path) -> None:
+    """Found by fuzzing: a process's file below a folder ``queues`` was taken for a queue's."""
+    (process,) = processes(tree(tmp_path, {"odd/queues/242/pasid": "7\n"}))
+    assert (process.pid, process.pasid, process.queues) == (242, 7, ())

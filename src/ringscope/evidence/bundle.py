@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from ringscope.errors import InputError
+from ringscope.errors import InputError, printable
 from ringscope.evidence.files import Forward, InputFile
 from ringscope.recording import Recording
 from ringscope.snapshot import Process
@@ -134,7 +134,7 @@ def _text(value: object) -> str:
     """Text of one line that a terminal may show."""
     if not isinstance(value, str) or len(value) > 4096:
         raise TypeError(f"text expected: {str(value)[:40]!r}")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)
+    return printable(value)
 
 
 def _count(value: object) -> int:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from ringscope.errors import InputError
+from ringscope.errors import InputError, printable
 from ringscope.evidence.sniff import is_detail
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _base(roots: Sequence[Path]) -> Path:
 def _shown(path: Path, base: Path) -> str:
     """The name to show: one printable line, whatever bytes a file's name holds."""
     name = path.name if path == base else str(path.relative_to(base) if path.is_relative_to(base) else path)
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+    return printable(name)
 
 
 def _why(error: OSError) -> str:

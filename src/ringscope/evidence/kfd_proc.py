@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ringscope.errors import InputError
 from ringscope.evidence.files import InputFile
+from ringscope.evidence.sniff import PROC_PATH
 from ringscope.evidence.topology import decimal
 from ringscope.recording import Source
 from ringscope.snapshot import Queue, QueueType
@@ -49,20 +50,21 @@ class SysfsProcess(NamedTuple):
 
 def read(file: InputFile) -> Value:
     """One value, by the path of its file."""
-    key = _key(file.location)
+    pid, key = _place(file.location)
     source = Source(file.name, 1)
-    pid = int(file.location.parts[-len(key) - 1])
     return Value(pid, key, decimal(file.attribute(), source), source)
 
 
 def root_of(location: PurePosixPath) -> PurePosixPath:
     """The folder that holds the processes' folders: ``proc``, whatever it is called in the capture."""
-    return location.parents[len(_key(location))]
+    return location.parents[len(_place(location)[1])]
 
 
-def _key(location: PurePosixPath) -> tuple[str, ...]:
-    parts = location.parts
-    return parts[-3:] if parts[-3] == "queues" else parts[-1:] if parts[-2].isdecimal() else parts[-2:]
+def _place(location: PurePosixPath) -> tuple[int, tuple[str, ...]]:
+    found = PROC_PATH.search(str(location))
+    if found is None:
+        raise InputError("no file of a process's folder", str(location))
+    return int(found[1]), tuple(found[2].split("/"))
 
 
 def processes_of(values: Iterable[Value]) -> tuple[SysfsProcess, ...]:

@@ -77,9 +77,11 @@ _RULES: tuple[tuple[FileKind, Callable[[bytes], bool]], ...] = (
     ),
 )
 
-_PROC_PATH = re.compile(
-    r"(?:^|/)\d+/(pasid|(vram|sdma)_\d+|queues/\d+/(gpuid|size|type)|(stats|counters)_\d+/[a-z_]+)$", re.ASCII
+PROC_PATH = re.compile(
+    r"(?:^|/)(\d{1,10})/(pasid|(?:vram|sdma)_\d+|queues/\d{1,10}/(?:gpuid|size|type)|(?:stats|counters)_\d+/[a-z_]+)$",
+    re.ASCII,
 )
+"""A value below ``/sys/class/kfd/kfd/proc``: its process, and its path in that process's folder."""
 _NODE_PATH = re.compile(r"(?:^|/)nodes/\d+/(gpu_id|name|properties)$", re.ASCII)
 _DETAIL_PATH = re.compile(
     r"/nodes/\d+/(mem_banks|caches|io_links|p2p_links|perf)(/|$)|/topology/(generation_id|system_properties)$", re.ASCII
@@ -97,7 +99,7 @@ def sniff(head: bytes, path: PurePosixPath) -> FileKind | None:
     if not head:
         token = dump_token(path.name)
         return FileKind(token) if token else None
-    if _PROC_PATH.search(str(path)):
+    if PROC_PATH.search(str(path)):
         return FileKind.PROC
     if _NODE_PATH.search(str(path)):
         return FileKind.TOPOLOGY
