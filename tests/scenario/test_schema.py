@@ -66,6 +66,14 @@ def test_a_scenario_is_read() -> None:
         ('horizon = "10 ms"', 'horizon = "3 h"', "x.toml:13: run.horizon: '3 h' is no quantity"),
         ('horizon = "10 ms"', 'horizon = "40 min"', "x.toml:13: run.horizon: a run is at most 36 minutes long"),
         ("[device]", "[devise]", "devise"),
+        (
+            'gpu = "mi308x"',
+            'gpu = "mi308x"\nscheduler = "cpsch:magic"',
+            "x.toml:4: device.scheduler: 'cpsch:magic' is not known; one of cpsch, nocpsch, mes, cpsch:batching, "
+            "cpsch:per-process-runlist, cpsch:hybrid, cpsch:async, cpsch:no-active-runlist-check",
+        ),
+        ("[run]", 'stop = "0 ns"\n[run]', "must be above zero"),
+        ("[run]", 'start = "2 ms"\nstop = "1 ms"\n[run]', "x.toml:13: process[0].stop: stops before it starts"),
         ("[run]", "[run", "x.toml:12: is no TOML"),
         ('duration = "85 us"', "", "x.toml:4: kernel[0]: needs either duration or workgroup_duration"),
         ("workgroups = 80", 'workgroups = "many"', "x.toml:6: kernel[0].workgroups: 'many' must be"),

@@ -144,7 +144,7 @@ def test_answers_about_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Are the CUs saturated?            yes" in text
 
 
-def test_queues_that_come_and_go_are_answered_from_the_recording_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_runlists_of_queues_that_come_and_go_are_not_the_kernels(capsys: pytest.CaptureFixture[str]) -> None:
     path = ROOT / "examples" / "coming-and-going.toml"
     said = json.loads(simulate(str(path), "--answers", "--json", capsys=capsys))["answers"]
     assert {row["id"]: row["answer"] for row in said}["runlists-while-running"] == "no"

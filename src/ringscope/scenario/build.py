@@ -16,14 +16,26 @@ from ringscope.engine.policies import Placement, Scheduler
 from ringscope.engine.state import State, rounds
 from ringscope.errors import InputError
 from ringscope.parts.mqd import PIPE_PRIORITY
-from ringscope.scenario.schema import Copy, DeviceChoice, Does, Kernel, KernelTime, ProcessKind, Scenario, Step
+from ringscope.scenario.changes import Call, Diary, Life, destroy
+from ringscope.scenario.schema import (
+    SCHEDULERS,
+    Copy,
+    DeviceChoice,
+    Does,
+    Kernel,
+    KernelTime,
+    ProcessKind,
+    Scenario,
+    Step,
+)
 from ringscope.snapshot import Snapshot
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.journal import TICK_NS
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.process import Queue as KfdQueue
+from ringscope.stack.kfd.records import KfdError
 from ringscope.stack.kfd.scheduler.cpsch import Cpsch
-from ringscope.stack.machine import MachineSpec, NodeSpec, SchedPolicy, Scheduling
+from ringscope.stack.machine import PROPOSALS, MachineSpec, NodeSpec, SchedPolicy, Scheduling
 from ringscope.stack.program import Program
 from ringscope.stack.rehearse import FIRST_PID
 from ringscope.stack.rocm import RocmVersion
@@ -32,6 +44,10 @@ QUEUE_DESTROY_NS = 2_300_000
 """Between two deletions of HSA queues: 2.2 to 2.4 ms on an MI308X (ROCm 7.0.2 log)."""
 MAX_ROWS = 100_000
 """Steps of all host threads together."""
+MAX_CHANGES = 20_000
+"""Queues that come and go during one run."""
+RING_PACKETS = 16_384
+"""Of the queue that a process creates and destroys again and again; as HIP's."""
 _SCHEDULERS = {
     Scheduling.CPSCH: Scheduler.CPSCH,
     Scheduling.NOCPSCH: Scheduler.NOCPSCH,
@@ -52,44 +68,58 @@ class Member:
 class Built:
     """A scenario ready to run.
 
-    ``queues`` are the driver's queues in the order of the spec's; ``slots`` is ``(pipe, queue)`` of every slot in the
-    order of :attr:`ringscope.engine.spec.Machine.slots`; ``limits`` says why the device is over-subscribed once every
-    process is there (empty: it is not).
+    ``kfd`` is the driver once every process is there, ``life`` every call that it gets. ``queues`` are its queues in
+    the order of the spec's; ``slots`` is ``(pipe, queue)`` of every slot in the order of
+    :attr:`ringscope.engine.spec.Machine.slots`; ``limits`` says why the device is over-subscribed once every process is
+    there (empty: it is not); ``broken`` what a scheduler variant breaks in the driver.
     """
 
     scenario: Scenario
     node: NodeSpec
     kfd: Kfd
+    life: Life
     members: tuple[Member, ...]
     queues: tuple[KfdQueue, ...]
     slots: tuple[tuple[int, int], ...]
     limits: tuple[str, ...]
+    broken: tuple[str, ...]
     spec: engine.Spec
 
     def snapshot(self, state: State, label: str) -> Snapshot:
         """What the driver's files would show with the engine in ``state``: who sits where, and how far rings are."""
-        mec = self.kfd.node(self.node.gpu_id).mec
+        kfd = self.life.until(int(state.g[0]["now"]))[0] if self.life.calls else self.kfd
+        there = {(process.pid, qid): queue for process in kfd.processes for qid, queue in process.queues.items()}
+        mec = kfd.node(self.node.gpu_id).mec
         mec.unmap()
         seats = {int(q): self.slots[slot] for slot, q in enumerate(state.slot) if q >= 0}
         vmids: dict[int, int] = {}
-        for index, queue in enumerate(self.queues):
-            if queue.compute is None:
+        for index, made in enumerate(self.queues):
+            queue = there.get(_key(made))
+            if queue is None or queue.compute is None:
                 continue
             row = state.queue[index]
             read = int(row["done_packets"])
             waiting = sum(1 for p in state.packet if int(p["queue"]) == index and int(p["state"]) == 1)
-            self.kfd.progress(queue.home.process.pid, queue.qid, read * 16, (read + waiting) * 16)
+            kfd.progress(queue.home.process.pid, queue.qid, read * 16, (read + waiting) * 16)
             if index in seats:
                 pid = queue.home.process.pid
                 vmids.setdefault(pid, self.node.vmids[len(vmids)])
                 mec.load(queue.compute, *seats[index], vmids[pid])
-        return self.kfd.snapshot(label)
+        return kfd.snapshot(label)
+
+
+def _key(queue: KfdQueue) -> tuple[int, int]:
+    return queue.home.process.pid, queue.qid
 
 
 def machine_of(device: DeviceChoice) -> MachineSpec:
     """The stack's machine for a device; InputError when the part cannot be scheduled as asked."""
-    wanted = device.scheduler
+    wanted, _, variant = (device.scheduler or "").partition(":")
+    if device.scheduler is not None and device.scheduler not in SCHEDULERS:
+        raise InputError(f"{device.scheduler!r} is no scheduler", todo=f"one of {', '.join(SCHEDULERS)}")
     policy = SchedPolicy.NO_HWS if wanted == "nocpsch" else SchedPolicy.HWS
+    # Hybrid asks which processes get static slots: the first one.
+    given = {"static_pids": frozenset({FIRST_PID})} if variant == "hybrid" else {}
     machine = MachineSpec.of(
         device.gpu,
         partition=device.partition,
@@ -97,9 +127,10 @@ def machine_of(device: DeviceChoice) -> MachineSpec:
         hws_max_conc_proc=device.hws_max_conc_proc,
         queue_ids=device.queue_ids,
         sched_policy=policy,
+        proposal=PROPOSALS[variant](**given) if variant else None,
     )
     real = machine.nodes[0].scheduling.value
-    if wanted is not None and wanted != real:
+    if wanted and wanted != real:
         raise InputError(
             f"{device.gpu} is scheduled by {real}, not {wanted}", "device.scheduler", f"leave it out or give {real}"
         )
@@ -128,35 +159,44 @@ def engine_machine(node: NodeSpec, slots: tuple[tuple[int, int], ...]) -> engine
 
 @dataclass(frozen=True)
 class Role:
-    """What of a :class:`ProcessKind` the stack sees; ``copies``: whether it needs copy queues."""
+    """What of a :class:`ProcessKind` the stack sees.
+
+    ``copies``: whether it needs copy queues; ``churns``: whether it has one more queue that comes and goes.
+    """
 
     count: int
     streams: tuple[int, ...]
     hw_queues: int
     cu_mask: int
     copies: bool
+    churns: bool
 
     @classmethod
     def of(cls, kind: ProcessKind) -> Role:
         """The role of a kind."""
         copies = any(step.does is Does.COPY for step in _flat(kind))
-        return cls(kind.count, kind.streams, kind.hw_queues, kind.cu_mask, copies)
+        return cls(kind.count, kind.streams, kind.hw_queues, kind.cu_mask, copies, bool(kind.churn_ns))
 
 
 @dataclass(frozen=True)
 class Actor:
-    """One process on the stack: all its queues, the one behind each stream, those that copy."""
+    """One process on the stack: all its queues, the one behind each stream, those that copy; and its calls.
+
+    The one that comes and goes, if any, is the last, and the last call creates it.
+    """
 
     pid: int
     queues: tuple[KfdQueue, ...]
     rings: tuple[KfdQueue, ...]
     engines: tuple[KfdQueue, ...]
+    calls: tuple[Call, ...]
 
 
 @dataclass(frozen=True)
 class Played:
     """The stack once every process is there; ``slots`` in the order in which the firmware fills them."""
 
+    machine: MachineSpec
     node: NodeSpec
     kfd: Kfd
     slots: tuple[tuple[int, int], ...]
@@ -176,26 +216,37 @@ def play(device: DeviceChoice, roles: tuple[Role, ...]) -> Played:
     machine = machine_of(device)
     node = machine.nodes[0]
     kfd = Kfd(machine, now=count(0, TICK_NS).__next__)
+    diary = Diary(kfd)
     rocm = RocmVersion.parse(device.rocm)
     slots = kfd.node(node.gpu_id).mec.fill_order
     actors: list[Actor] = []
-    for role in roles:
-        for _ in range(role.count):
-            actors.append(_act(role, kfd, node, FIRST_PID + len(actors), rocm))
-    return Played(node, kfd, slots, tuple(actors))
+    try:
+        for role in roles:
+            for _ in range(role.count):
+                actors.append(_act(role, diary, node, FIRST_PID + len(actors), rocm))
+    except KfdError as error:
+        if not kfd.breakages:
+            raise
+        raise KfdError(error.errno, f"{error.why} ({device.scheduler}: {kfd.breakages[-1].what})") from error
+    kfd.flush(node.gpu_id)
+    return Played(machine, node, kfd, slots, tuple(actors))
 
 
-def _act(role: Role, kfd: Kfd, node: NodeSpec, pid: int, rocm: RocmVersion) -> Actor:
-    program = Program(kfd, (node,), pid, rocm, HipSettings(gpu_max_hw_queues=role.hw_queues))
+def _act(role: Role, diary: Diary, node: NodeSpec, pid: int, rocm: RocmVersion) -> Actor:
+    first = len(diary.calls)
+    program = Program(diary, (node,), pid, rocm, HipSettings(gpu_max_hw_queues=role.hw_queues))
     device = program.devices[0]
     if role.cu_mask:
         streams = [device.stream_create_with_cu_mask(role.cu_mask) for _ in role.streams]
     else:
         streams = [device.stream_create(priority) for priority in role.streams]
     sdma = [queue.queue_id for queue in program.rocr.copy_queues(node)] if role.copies else []
-    queues = kfd.process(pid).queues
+    if role.churns:
+        program.rocr.queue_create(node, RING_PACKETS)
+    queues = diary.kfd.process(pid).queues
     rings = tuple(queues[stream.queue.hsa.kmt.queue_id] for stream in streams)
-    return Actor(pid, tuple(queues.values()), rings, tuple(queues[qid] for qid in sdma))
+    engines = tuple(queues[qid] for qid in sdma)
+    return Actor(pid, tuple(queues.values()), rings, engines, tuple(diary.calls[first:]))
 
 
 def build(scenario: Scenario, play: Play = play) -> Built:
@@ -231,7 +282,8 @@ class _Assembly:
         self.number: dict[KfdQueue, int] = {}
         self.threads: list[engine.HostThread] = []
         self.sources: list[engine.Source] = []
-        self.controls: list[engine.Control] = []
+        self.before: list[Call] = []
+        self.calls: list[tuple[int, Call]] = []
         self.late: set[KfdQueue] = set()
         self.members: list[Member] = []
         self.rows = 0
@@ -243,7 +295,7 @@ class _Assembly:
         for queue in mine:
             self.number[queue] = len(self.queues)
             self.queues.append(queue)
-        ready = self._life(kind, mine)
+        ready = self._life(kind, actor)
         rings = [self.number[queue] for queue in actor.rings]
         engines = [self.number[queue] for queue in actor.engines]
         first = len(self.threads)
@@ -257,24 +309,37 @@ class _Assembly:
             self.threads.append(engine.HostThread(source, packets))
         self.members.append(Member(kind, actor.pid, range(first, len(self.threads))))
 
-    def _life(self, kind: ProcessKind, mine: list[KfdQueue]) -> int:
-        """Changes that bring the process's queues and take them away; when the process is ready."""
-        at = kind.start_ns
-        if at:
-            self.late.update(mine)
-            for queue in mine:
-                at += QUEUE_CREATE_NS
-                number, priority = self.number[queue], queue.request.priority
-                self.controls.append(engine.Control(at, engine.Change.CREATE, number))
-                if queue.is_compute and priority != 7:
-                    # A queue is created NORMAL; its priority is a second ioctl, and a second remap of the device.
-                    pipe = PIPE_PRIORITY[priority]
-                    self.controls.append(engine.Control(at, engine.Change.UPDATE, number, pipe, priority))
+    def _life(self, kind: ProcessKind, actor: Actor) -> int:
+        """The calls that bring the process's queues and take them away; when the process is ready."""
+        calls, stays = list(actor.calls), list(actor.queues)
+        comes = calls.pop() if kind.churn_ns else None
+        if kind.churn_ns:
+            self.late.add(stays.pop())
+        ready = kind.start_ns or 0
+        if kind.start_ns is None:
+            self.before += calls
+        else:
+            self.late.update(stays)
+            for call in calls:
+                ready += QUEUE_CREATE_NS if call.change is engine.Change.CREATE else 0
+                self.calls.append((ready, call))
         if kind.stop_ns is not None:
-            for position, queue in enumerate(mine):
-                stop = kind.stop_ns + position * QUEUE_DESTROY_NS
-                self.controls.append(engine.Control(stop, engine.Change.DESTROY, self.number[queue]))
-        return at
+            stop = max(kind.stop_ns, ready)  # whoever is still starting cannot stop yet
+            for position, queue in enumerate(stays):
+                self.calls.append((stop + position * QUEUE_DESTROY_NS, destroy(*_key(queue))))
+        if comes is not None:
+            self._churn(kind, ready, comes)
+        return ready
+
+    def _churn(self, kind: ProcessKind, ready: int, comes: Call) -> None:
+        """A queue created and destroyed again and again; processes that are alike take turns."""
+        turn = kind.churn_ns * sum(member.kind is kind for member in self.members) // kind.count
+        last = self.scenario.horizon_ns if kind.stop_ns is None else kind.stop_ns
+        times = range(ready + turn + kind.churn_ns // 2 + 1, last - kind.churn_ns // 2, kind.churn_ns)
+        if len(self.calls) + 2 * len(times) > MAX_CHANGES:
+            raise InputError(f"more than {MAX_CHANGES} queues come and go", self.scenario.name)
+        goes = destroy(comes.pid, comes.queue_id)
+        self.calls += [at for time in times for at in ((time, comes), (time + kind.churn_ns // 2, goes))]
 
     def _source(self, kind: ProcessKind, ready: int) -> int:
         arrival = {
@@ -379,6 +444,9 @@ class _Assembly:
             limits = tuple(limit.value for limit in scheduler.limits)
         elif self.kfd.node(self.node.gpu_id).mec.waiting:
             limits = ("more queues than slots or VMIDs, which MES swaps",)
+        self.calls.sort(key=lambda call: call[0])
+        life = Life(self.played.machine, tuple(self.before), tuple(self.calls))
+        controls, broken = self._controls(life)
         ranks = {queue: rank for rank, queue in enumerate(order)}
         homes = {pid: index for index, pid in enumerate(member.pid for member in self.members)}
         spec = engine.Spec(
@@ -398,12 +466,47 @@ class _Assembly:
             ),
             threads=tuple(self.threads),
             sources=tuple(self.sources),
-            controls=tuple(sorted(self.controls, key=lambda control: control.at_ns)),
+            controls=controls,
             costs=self.costs,
             policies=self.scenario.policies,
             seed=self.scenario.seed,
         )
-        return Built(self.scenario, self.node, self.kfd, tuple(self.members), tuple(self.queues), slots, limits, spec)
+        return Built(
+            self.scenario,
+            self.node,
+            self.kfd,
+            life,
+            tuple(self.members),
+            tuple(self.queues),
+            slots,
+            limits,
+            broken,
+            spec,
+        )
+
+    def _controls(self, life: Life) -> tuple[tuple[engine.Control, ...], tuple[str, ...]]:
+        """What the driver makes of every change, for the engine; and what that breaks."""
+        kfd, sent = life.until(self.scenario.horizon_ns) if life.calls else (self.kfd, ())
+        number = {_key(queue): index for queue, index in self.number.items()}
+        priority = {_key(queue): 7 for queue in self.queues}  # every queue is created NORMAL
+        controls = []
+        for together in sent:
+            for position, call in enumerate(together.calls):
+                key = call.pid, call.queue_id
+                priority[key] = priority[key] if call.priority is None else call.priority
+                level = priority[key]
+                controls.append(
+                    engine.Control(
+                        together.at_ns,
+                        call.change,
+                        number[key],
+                        PIPE_PRIORITY[level],
+                        level,
+                        joins=position > 0,
+                        fenced=together.fenced,
+                    )
+                )
+        return tuple(controls), tuple(dict.fromkeys(breakage.what for breakage in kfd.breakages))
 
 
 def _flat(kind: ProcessKind) -> list[Step]:

@@ -19,7 +19,7 @@ from ringscope.engine.spec import exponential
 from ringscope.errors import InputError
 from ringscope.scenario.units import nanoseconds, picoseconds, size
 from ringscope.stack.hip import StreamPriority
-from ringscope.stack.machine import QueueIds
+from ringscope.stack.machine import PROPOSALS, QueueIds
 
 T = TypeVar("T")
 MAX_THREADS = 20_000
@@ -38,11 +38,13 @@ COSTS = {
     "wake": "wake_ns",
 }
 """Keys of ``[costs]`` and the engine's names for them."""
+SCHEDULERS = ("cpsch", "nocpsch", "mes", *(f"cpsch:{name}" for name in PROPOSALS))
+"""The drivers' own, and the changes to CPSCH that the research notes propose."""
 
 
 @dataclass(frozen=True)
 class DeviceChoice:
-    """The device and its driver: ``[device]``. ``scheduler`` None is the part's own."""
+    """The device and its driver: ``[device]``. ``scheduler`` is one of :data:`SCHEDULERS`, None the part's own."""
 
     gpu: str = "mi308x"
     partition: str = "spx"
@@ -127,7 +129,9 @@ class ProcessKind:
         trace_ns: arrival times (trace).
         submit_ns: host time of every packet sent.
         barrier: whether dispatches carry the barrier bit, as HIP's do.
-        start_ns, stop_ns: when the process creates and destroys its queues; 0 and None: before and after the run.
+        start_ns, stop_ns: when the process creates and destroys its queues, which takes the host its time and remaps
+            the device; None: before and after the run.
+        churn_ns: so often the process creates one queue more, and destroys it half of that time later; 0: never.
         limit: requests of each stream, None for no end.
     """
 
@@ -142,9 +146,10 @@ class ProcessKind:
     trace_ns: tuple[int, ...] = ()
     submit_ns: int = 0
     barrier: bool = True
-    start_ns: int = 0
+    start_ns: int | None = None
     stop_ns: int | None = None
     limit: int | None = None
+    churn_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -400,15 +405,16 @@ def _process(table: _Table, names: frozenset[str], copies: frozenset[str], numbe
         trace_ns=table.need("times", _times_list) if arrival == "trace" else (),
         submit_ns=table.take("submit", 0, nanoseconds),
         barrier=table.take("barrier", True, _truth),
-        start_ns=table.take("start", 0, nanoseconds),
+        start_ns=table.take("start", None, nanoseconds),
         stop_ns=table.take("stop", None, _positive),
         limit=table.take("requests", None, _whole(1, 1 << 40)),
+        churn_ns=table.take("churn", 0, _positive),
     )
     table.done(
         "name, request, count, streams, hw_queues, cu_mask, arrival, think, interval, times, submit, barrier, start, "
-        "stop, requests"
+        "stop, requests, churn"
     )
-    if kind.stop_ns is not None and kind.stop_ns <= kind.start_ns:
+    if kind.stop_ns is not None and kind.stop_ns <= (kind.start_ns or 0):
         raise table.wrong("stops before it starts", "stop")
     return kind
 
@@ -438,7 +444,7 @@ def _device(table: _Table) -> DeviceChoice:
         gpu=table.take("gpu", "mi308x", _text),
         partition=table.take("partition", "spx", _text),
         rocm=table.take("rocm", "7.0", _text),
-        scheduler=table.take("scheduler", None, _one_of("cpsch", "nocpsch", "mes")),
+        scheduler=table.take("scheduler", None, _one_of(*SCHEDULERS)),
         num_kcq=table.take("num_kcq", 8, _whole(0, 8)),
         hws_max_conc_proc=table.take("hws_max_conc_proc", -1, _whole(-1, 15)),
         queue_ids=QueueIds(table.take("queue_ids", "first-free", _one_of(*(ids.value for ids in QueueIds)))),

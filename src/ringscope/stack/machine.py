@@ -94,6 +94,16 @@ class NoActiveRunlistCheck(Proposal):
     """``map_queues`` no longer returns early when a runlist is loaded."""
 
 
+PROPOSALS: dict[str, type[Proposal]] = {
+    "batching": Batching,
+    "per-process-runlist": PerProcessRunlist,
+    "hybrid": Hybrid,
+    "async": AsyncSubmission,
+    "no-active-runlist-check": NoActiveRunlistCheck,
+}
+"""By the names that people ask for them: ``cpsch:batching``."""
+
+
 @dataclass(frozen=True)
 class DriverSpec:
     """Switches of amdgpu/amdkfd that reach the queue path; defaults are the module parameters' (facts §10.5).

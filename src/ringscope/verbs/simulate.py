@@ -124,8 +124,7 @@ def _traced(simulation: Built) -> Case:
     for step in range(1, STEPS + 1):
         engine.run(simulation.scenario.horizon_ns * step // STEPS)
         full = len(engine.trace) > MOST_TRACED
-        # The driver of the model holds every queue from the start, so a state in between would show those to come.
-        if not simulation.spec.controls and (full or step in (STEPS // 2, STEPS)):
+        if full or step in (STEPS // 2, STEPS):
             snapshots.append(simulation.snapshot(engine.state, f"at {spoken(engine.now)}"))
         if full:
             break
@@ -260,7 +259,7 @@ def data(outcome: Outcome) -> dict[str, Any]:
             "gpu": node.part.key,
             "partition": scenario.device.partition,
             "rocm": scenario.device.rocm,
-            "scheduler": node.scheduling.value,
+            "scheduler": scenario.device.scheduler or node.scheduling.value,
             "xccs": node.xccs,
             "cus": node.cus,
             "slots": len(built.slots),
@@ -278,6 +277,7 @@ def data(outcome: Outcome) -> dict[str, Any]:
         "compute_queues": sum(queue.is_compute for queue in built.queues),
         "sdma_queues": sum(not queue.is_compute for queue in built.queues),
         "oversubscribed": list(built.limits),
+        "broken_in_driver": list(built.broken),
         "requests_per_second": _estimate(outcome.per_second),
         "processes": [
             {
@@ -322,11 +322,12 @@ def text(outcome: Outcome, terminal: Terminal) -> str:
 
     built = outcome.built
     scenario, node = built.scenario, built.node
+    scheduler = (scenario.device.scheduler or node.scheduling.value).upper()
     runs = f" × {scenario.replications} runs" if scenario.replications > 1 else ""
     lines = [
         f"{terminal.bold(scenario.name)}",
         f"{node.part.name} · {scenario.device.partition.upper()} · {node.xccs} XCC · {node.cus} CU · "
-        f"{node.scheduling.value.upper()} · ROCm {scenario.device.rocm} · {spoken(scenario.horizon_ns)}{runs}, "
+        f"{scheduler} · ROCm {scenario.device.rocm} · {spoken(scenario.horizon_ns)}{runs}, "
         f"seed {scenario.seed}",
         "",
     ]
@@ -337,6 +338,10 @@ def text(outcome: Outcome, terminal: Terminal) -> str:
         terminal.bad("over-subscribed, " + " and ".join(built.limits)) if built.limits else terminal.good("all mapped")
     )
     lines += [f"  {fits}{verdict}", ""]
+    if built.broken:
+        more = f" (and {len(built.broken) - 1} more)" if len(built.broken) > 1 else ""
+        said = f"what this scheduler breaks in the real driver: {built.broken[0]}{more}"
+        lines += [*(terminal.bad(line) for line in wrapped("  ", said, terminal.width)), ""]
     rows = []
     for share in outcome.shares:
         who = share.kind.name + (f" × {share.kind.count}" if share.kind.count > 1 else "")

@@ -1,149 +1,101 @@
 """The notes' five ways to change the scheduler, and a sixth: what each gains where queues stay, and where they come and
 go.
 
-The stack says what a scheme does to queue changes (and what it breaks); the engine says what a queue change costs.
+Each scheme is a scheduler variant of the scenario, as ``scheduler = "cpsch:batching"`` in a file: the stack says when a
+change of queues reaches the firmware (and what that breaks), the engine what it costs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import count, pairwise
-from typing import Any
+from itertools import pairwise
 
-from ringscope.engine.spec import Change, Control, Spec
 from ringscope.recording import Kind
 from ringscope.scenario.schema import DeviceChoice
 from ringscope.scenario.studies import notes, workload
 from ringscope.scenario.studies.study import MS, Cell, Chart, Desk, Findings, Study, Table, listed
-from ringscope.stack.journal import TICK_NS
-from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.records import KfdError
-from ringscope.stack.machine import (
-    AsyncSubmission,
-    Batching,
-    Hybrid,
-    MachineSpec,
-    NoActiveRunlistCheck,
-    PerProcessRunlist,
-    SchedPolicy,
-)
-from ringscope.stack.program import Program
-from ringscope.stack.rehearse import FIRST_PID, ROCM
+from ringscope.stack.machine import PROPOSALS
 
 PROCESSES = 2
-CYCLES = 8
 CHURN = (0, 30, 100, 300, 1000, 3000, 10_000)
 """Queue changes a second at which the cost of a change is looked up."""
 NOTHING = 0.005
 """A smaller share of the rate is no gain: requests are counted in whole packets."""
 SECOND = 1_000_000_000
-SCHEMES: dict[str, dict[str, Any]] = {
-    "cpsch": {},
-    "batching": {"proposal": Batching()},
-    "nocpsch": {"sched_policy": SchedPolicy.NO_HWS},
-    "per-process-runlist": {"proposal": PerProcessRunlist()},
-    "hybrid": {"proposal": Hybrid(frozenset({FIRST_PID}))},
-    "async": {"proposal": AsyncSubmission()},
-    "no-active-runlist-check": {"proposal": NoActiveRunlistCheck()},
-}
+HORIZON, WARMUP = 300 * MS, 50 * MS
+SCHEMES = ("cpsch", "nocpsch", *(f"cpsch:{name}" for name in PROPOSALS))
 
 
 @dataclass(frozen=True)
-class _InDriver:
-    """What a scheme does on the stack: runlists per queue change, promises broken, and the first error.
+class _Played:
+    """Two processes under one scheme.
 
-    ``lines`` is what a print for every queue of every runlist would write, as the notes' trace does.
+    ``runlists`` is a change of queues; ``broken`` says what breaks in the driver. ``lines`` is what a print for every
+    queue of every runlist would write, as the notes' trace does, for so many runlists ``sent`` by the driver.
     """
 
-    runlists_per_change: float
-    broken: str
-    refused: str = ""
-    runlists: int = 0
-    lines: int = 0
+    qps: float
+    runlists: float
+    broken: tuple[str, ...]
+    lines: int
+    sent: int
 
 
-def _in_driver(switches: Mapping[str, Any]) -> _InDriver:
-    """Two processes start, then each creates and destroys a queue, again and again."""
-    machine = MachineSpec.of("mi308x", **switches)
-    node = machine.nodes[0]
-    kfd = Kfd(machine, now=count(0, TICK_NS).__next__)
-    try:
-        programs = [Program(kfd, (node,), FIRST_PID + n, ROCM) for n in range(PROCESSES)]
-        for program in programs:
-            for _ in range(workload.STREAMS):
-                program.devices[0].stream_create(0)
-        before = sum(event.kind is Kind.RUNLIST for event in kfd.events)
-        for _ in range(CYCLES):
-            for program in programs:
-                program.rocr.queue_destroy(program.rocr.queue_create(node, 16384))
-    except KfdError as error:
-        return _InDriver(0.0, "", str(error))
-    runlists = sum(event.kind is Kind.RUNLIST for event in kfd.events) - before
-    why = kfd.breakages[0].what if kfd.breakages else ""
-    sent = [int(event.attrs["queues"]) for event in kfd.events if event.kind is Kind.RUNLIST]
-    return _InDriver(runlists / (2 * CYCLES * PROCESSES), why, "", len(sent), sum(sent))
-
-
-def _rate(desk: Desk, remaps_per_second: float, *, static: bool = False, fence: bool = True) -> float:
-    """QPS of both processes while the device is remapped so often."""
-    horizon, warmup = 300 * MS, 50 * MS
+def _play(desk: Desk, scheme: str, changes: float) -> _Played:
+    """Both processes create and destroy queues, ``changes`` a second in all; KfdError when the driver refuses."""
+    period = round(2 * PROCESSES * SECOND / changes) if changes else 0
     built = desk.build(
         [workload.kernel()],
-        workload.process(PROCESSES),
-        device=DeviceChoice(scheduler="nocpsch") if static else None,
-        horizon_ns=horizon,
-        warmup_ns=warmup,
-        costs={} if fence else {"save_ns": 0},
+        replace(workload.process(PROCESSES), churn_ns=period),
+        device=DeviceChoice(scheduler=scheme),
+        horizon_ns=HORIZON,
+        warmup_ns=WARMUP,
     )
-    changes = round(remaps_per_second * horizon / SECOND)
-    # A change of a queue without work: what it costs the others is the remap.
-    idle = next(n for n, queue in enumerate(built.queues) if queue.home.process.pid == FIRST_PID)
-
-    def remaps(spec: Spec) -> Spec:
-        controls = tuple(Control((n + 1) * horizon // (changes + 1), Change.UPDATE, idle) for n in range(changes))
-        return replace(spec, controls=controls)
-
-    return desk.rates(built, workload.STEPS, remaps).total
+    rates = desk.rates(built, workload.STEPS)
+    made = sum(WARMUP < control.at_ns <= HORIZON for control in built.spec.controls)
+    kfd = built.life.until(HORIZON)[0] if built.life.calls else built.kfd
+    sent = [int(event.attrs["queues"]) for event in kfd.events if event.kind is Kind.RUNLIST]
+    return _Played(rates.total, rates.runlists / made if made else 0.0, built.broken, sum(sent), len(sent))
 
 
 def run(desk: Desk) -> Findings:
     """Every scheme on both workloads, the cost of a change, and the churn at which a forecast gain is possible."""
-    curve = [(changes, _rate(desk, changes)) for changes in CHURN]
+    curve = [(changes, _play(desk, "cpsch", changes).qps) for changes in CHURN]
     steady = curve[0][1]
     per_request = 2 * steady  # every request creates a queue and destroys it
-    usual = _rate(desk, per_request)
+    usual = _play(desk, "cpsch", per_request)
     rows: list[tuple[Cell, ...]] = []
     gains: dict[str, tuple[float, float]] = {}
     troubles: list[str] = []
-    drivers = {name: _in_driver(switches) for name, switches in SCHEMES.items()}
-    for name, driver in drivers.items():
+    for scheme in SCHEMES:
+        name = scheme.rpartition(":")[2]
         forecast = "+{} to +{}".format(*notes.FORECAST_GAINS[name]) if name in notes.FORECAST_GAINS else None
-        if driver.refused:
-            rows.append((name, f"refused: {driver.refused}", None, None, None, None, None, forecast))
+        try:
+            still, moving, busy = (_play(desk, scheme, changes) for changes in (0, per_request, CHURN[-1]))
+        except KfdError as error:
+            rows.append((name, f"refused: {error.why.partition(' (')[0]}", *(None,) * 6, forecast))
             troubles.append(name)
             continue
-        static, fence = name == "nocpsch", name != "async"
-        still = _rate(desk, 0, static=static, fence=fence)
-        moving = _rate(desk, per_request * driver.runlists_per_change, static=static, fence=fence)
-        if name != "cpsch":
-            gains[name] = still - steady, moving - usual
-        if driver.broken:
+        if scheme != "cpsch":
+            gains[name] = still.qps - steady, moving.qps - usual.qps
+        if moving.broken:
             troubles.append(name)
-        works = "works" if not driver.broken else "breaks a promise"
         rows.append(
             (
                 name,
-                works,
-                round(driver.runlists_per_change, 2),
-                round(still, 1),
-                round(moving, 1),
-                *(round(gain, 1) + 0.0 for gain in (still - steady, moving - usual)),
+                "breaks a promise" if moving.broken else "works",
+                round(moving.runlists, 2),
+                round(busy.runlists, 2),
+                round(still.qps, 1),
+                round(moving.qps, 1),
+                *(round(gain, 1) + 0.0 for gain in (still.qps - steady, moving.qps - usual.qps)),
                 forecast,
             )
         )
     return Findings(
-        conclusion=(*_conclusion(curve, gains, troubles, per_request), _on_lines(drivers["cpsch"])),
+        conclusion=(*_conclusion(curve, gains, troubles, per_request), _on_lines(usual)),
         tables=(
             Table(
                 "Two processes; steady, and with one queue created and destroyed a request",
@@ -151,6 +103,7 @@ def run(desk: Desk) -> Findings:
                     "scheme",
                     "in the driver",
                     "runlists a change",
+                    f"at {CHURN[-1]}/s",
                     "QPS steady",
                     "churn",
                     "gain steady",
@@ -169,10 +122,9 @@ def run(desk: Desk) -> Findings:
     )
 
 
-def _on_lines(driver: _InDriver) -> str:
-    return (
-        f"a print for every queue mapped writes {driver.lines} lines for {driver.runlists} runlists here: lines are "
-        + ("not calls" if driver.lines != driver.runlists else "calls")
+def _on_lines(played: _Played) -> str:
+    return f"a print for every queue mapped writes {played.lines} lines for {played.sent} runlists here: lines are " + (
+        "not calls" if played.lines != played.sent else "calls"
     )
 
 
