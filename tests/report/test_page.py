@@ -6,76 +6,17 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import kernels, recorded, ring, told
 from browser import Browser
-from machines import machine
+from pages import carried, hostile, known, large, result, small, words
 
 from ringscope.cli import main
-from ringscope.join import case_of
-from ringscope.recording import Kind, Recording
-from ringscope.report import explain
-from ringscope.report.page import duration, packed, page, unpacked, visible
-from ringscope.snapshot import Snapshot
-from ringscope.verdicts import answers
+from ringscope.report.page import packed, page, unpacked
 from ringscope.verdicts.answer import count
-
-HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=1>\"'&\u202egpj.\u200bexe\x1b[31m"
-
-
-def result(*snapshots: Snapshot, recordings: Sequence[Recording] = (), unread: str = "") -> Any:
-    """What ``explain --json`` would print of these."""
-    case = case_of(snapshots, tuple(recordings))
-    found = explain.data(case, answers(case), [(unread, "no reason")] if unread else [])
-    return json.loads(json.dumps(found))
-
-
-def streams(pids: dict[int, int], each: int) -> Recording:
-    """A log in which every process made ``each`` streams, spread over all its queues but ROCr's own."""
-    made = [(pid, s, ring(pid, 1 + s % (queues - 1))) for pid, queues in pids.items() for s in range(each)]
-    return recorded(
-        *(
-            told(Kind.STREAM_CREATE, at=at, pid=pid, line=at + 1, stream=0x1000 + 64 * at, ring_base=base, priority=1)
-            for at, (pid, _, base) in enumerate(made)
-        )
-    )
-
-
-def small() -> Any:
-    """Two processes, eleven streams on seven of eight queues, and a trace."""
-    snapshot = machine({7001: [7, 7, 11, 0], 7002: [7, 7, 7, 7]})
-    trace = replace(recorded(*kernels(7001, 0, 2, 40, busy=0.5), *kernels(7002, 1, 3, 3)), origin="trace.csv")
-    return result(snapshot, recordings=[streams({7001: 4, 7002: 4}, 6), trace], unread="notes.txt")
-
-
-def large(processes: int = 64, queues: int = 64) -> Any:
-    """4096 queues, more than a hundred times what there are slots for."""
-    priorities = [7, *[7, 11, 0, 7] * queues][:queues]
-    held = {1000 + number: priorities for number in range(processes)}
-    logged = [streams(dict.fromkeys(held, queues), 2 * (queues - 1))] if queues > 1 else []
-    return result(machine(held, xccs=4), recordings=logged)
-
-
-def hostile() -> Any:
-    """A machine whose every text is out to get the reader."""
-    snapshot = machine({7001: [7, 7]}, label=HOSTILE)
-    snapshot = replace(
-        snapshot, processes=tuple(replace(p, name=HOSTILE) for p in snapshot.processes), notes=(HOSTILE,)
-    )
-    trace = replace(recorded(told(Kind.DISPATCH, begin=0, end=9, kernel=HOSTILE, pid=1)), origin=HOSTILE)
-    return result(snapshot, recordings=[trace], unread=HOSTILE)
-
-
-def carried(html: bytes) -> Any:
-    """The JSON inside a page."""
-    found = re.search(rb'id="data">([^<]*)</script>', html)
-    assert found
-    return unpacked(found[1].decode())
 
 
 def test_the_page_carries_what_json_prints(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -121,52 +62,6 @@ def test_hostile_text_stays_text() -> None:
     assert "<img" not in html
     assert not re.search("[\x00-\x09\x0b-\x1f\u200b\u202e]", html)
     assert "\\u202egpj.\\u200bexe\\u001b[31m" in html
-
-
-def test_visible_spells_out_what_cannot_be_seen() -> None:
-    assert visible("a\u2066b\u200fc\0\ud800") == "a\\u2066b\\u200fc\\u0000\\ud800"
-    assert visible("vectorAdd<float>(μ) 名") == "vectorAdd&lt;float&gt;(μ) 名"
-
-
-@pytest.mark.parametrize(
-    ("ns", "text"), [(0, "0 ns"), (999, "999 ns"), (13520, "13.52 µs"), (2_000_000_000, "2 s"), (0.25, "0.25 ns")]
-)
-def test_durations(ns: float, text: str) -> None:
-    assert duration(ns) == text
-
-
-def test_answer_first_in_words() -> None:
-    words = re.sub(r"<[^>]+>", " ", page(small()).decode().split("<h2")[0])
-    assert "2 processes hold 8 queues; 8 of 24 hardware slots are busy on each of 2 XCC." in words
-
-
-def test_findings_come_before_everything_else() -> None:
-    html = page(result(machine({7001: [7] * 30}))).decode()
-    findings = html.split("class=findings")[1].split("</section>")[0]
-    assert "Over-subscribed? yes" in findings
-    assert html.index("class=findings") < html.index("h-answers") < html.index("h-machine")
-
-
-def test_a_simulation_says_who_got_what() -> None:
-    share = {
-        "name": "<rank>",
-        "count": 6,
-        "requests_per_second": {"mean": 19851.25, "ci95": 12.345},
-        "latency_ns": {"mean": 1_212_000.0, "p50": 1_000_000.0, "p90": None, "p99": 11_290_000.0},
-        "where_ns": {"host": 212_000.0, "run": 1_000_000.0},
-    }
-    ran = {"requests_per_second": {"mean": 19851.25, "ci95": None}, "cu_busy": {"mean": 0.9961, "ci95": 0.001}}
-    ran |= {"horizon_ns": 400_000_000, "processes": [share]}
-    text = re.sub(r"<[^>]+>", " ", page(small() | {"simulation": ran}).decode().split("<h2 id=h-answers")[0])
-    assert "19850 requests/s in 400 ms of simulated time, CUs busy 99.61 ± 0.1 % of it." in text
-    assert re.search(r"&lt;rank&gt;\s+× 6\s+19850 ± 12\s+1.212 ms\s+1 ms\s+–\s+11.29 ms", text)
-    assert re.search(r"host\s+run\s.*?212 µs\s+1 ms", text, re.DOTALL)
-
-
-def test_nothing_captured_is_said() -> None:
-    html = page(result()).decode()
-    assert "No process holds a queue." in html
-    assert "id=machine" not in html
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (4096, 1)])
@@ -284,30 +179,8 @@ def test_every_queue_and_slot_is_drawn_as_json_has_it(browser: Browser, folder: 
     assert {slot: queue for slot, queue in drawn.items() if queue} == held
 
 
-def words(text: str) -> set[str]:
-    return {word.strip(".:") for word in re.findall(r"[\w.:#+]+", text) if re.search(r"\d", word)}
-
-
-def leaves(value: Any) -> Iterator[int | str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield key
-            yield from leaves(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from leaves(item)
-    elif isinstance(value, int | str):
-        yield value
-
-
 def test_every_number_on_the_page_is_in_the_json(browser: Browser, folder: Path) -> None:
     data = small()
-    known: set[str] = set()
-    for leaf in leaves(data):
-        if isinstance(leaf, str):
-            known |= words(leaf) | words(leaf.removeprefix("0x"))
-        else:
-            known |= {str(leaf), hex(leaf), f"{leaf:x}", duration(leaf).split()[0], explain.size(leaf).split()[0]}
     lists = [data["streams"], by_id(data), *(lane["spans"] for found in data["time"] for lane in found["lanes"])]
     counts = {str(number) for number in range(max(map(len, lists)) + 1)}
     marks = {f"{mark}{number}" for mark in "pq#" for number in counts}
@@ -320,7 +193,7 @@ def test_every_number_on_the_page_is_in_the_json(browser: Browser, folder: Path)
         shown = browser.eval("document.body.innerText.replace(/ringscope [\\d.]+$/, '')") + " ".join(
             texts(browser, "svg title")
         )
-        assert words(shown) - known - counts - marks - share == set()
+        assert words(shown) - known(data) - counts - marks - share == set()
 
 
 def followed(browser: Browser) -> tuple[str, list[str], int]:

@@ -12,7 +12,8 @@ import pytest
 pytest.importorskip("numba")
 
 from ringscope.cli import main
-from ringscope.report.page import duration, unpacked
+from ringscope.report.markup import duration
+from ringscope.report.page import unpacked
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
@@ -135,7 +136,7 @@ def test_a_cache_folder_that_cannot_be_written_breaks_nothing() -> None:
 def test_answers_about_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     over = ROOT / "examples" / "over-subscribed.toml"
     assert main(["simulate", str(over), "--answers", "--json"]) == 1
-    said = {row["id"]: row for row in json.loads(capsys.readouterr().out)["answers"]}
+    said = {row["id"]: row for row in json.loads(capsys.readouterr().out)["explained"]["answers"]}
     assert (said["over-subscribed"]["answer"], said["over-subscribed"]["confidence"]) == ("yes", "certain")
     assert said["runlists-while-running"]["answer"] == "no"
     assert main(["simulate", str(ROOT / "examples" / "two-processes.toml"), "--answers"]) == 0
@@ -146,7 +147,7 @@ def test_answers_about_the_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_runlists_of_queues_that_come_and_go_are_not_the_kernels(capsys: pytest.CaptureFixture[str]) -> None:
     path = ROOT / "examples" / "coming-and-going.toml"
-    said = json.loads(simulate(str(path), "--answers", "--json", capsys=capsys))["answers"]
+    said = json.loads(simulate(str(path), "--answers", "--json", capsys=capsys))["explained"]["answers"]
     assert {row["id"]: row["answer"] for row in said}["runlists-while-running"] == "no"
 
 
@@ -156,10 +157,12 @@ def test_a_page_and_a_trace_tell_of_the_same_run(tmp_path: Path, capsys: pytest.
     found = re.search('id="data">([^<]*)</script>', page.read_text())
     assert found
     carried = unpacked(found[1])
-    assert carried["simulation"] == printed
-    assert {rule["rule"]: rule["setting"] for rule in carried["fidelity"]} == printed["policies"]
-    (timeline,) = carried["time"]
-    (counted,) = carried["recordings"]
+    assert carried == printed
+    assert {f"policy.{name}": setting for name, setting in printed["policies"].items()}.items() <= {
+        rule["rule"]: rule["setting"] for rule in carried["fidelity"]
+    }.items()
+    (timeline,) = carried["explained"]["time"]
+    (counted,) = carried["explained"]["recordings"]
     dispatched = sum(lane["runs"] for lane in timeline["lanes"] if not lane["name"].endswith("copies"))
     assert dispatched == counted["counters"]["dispatches"] > 0
     for process in printed["processes"]:

@@ -19,15 +19,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ringscope.engine.policies import Policies
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, InputError
 from ringscope.evidence import launcher
+from ringscope.report.page import page
 from ringscope.report.terminal import Terminal, columns, wrapped
+from ringscope.scenario.rules import of_engine, of_release
 from ringscope.stack import budget
 from ringscope.stack.budget import Budget, Fix, Job, Mpi, Stage
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.machine import MachineSpec, Scheduling
 from ringscope.stack.rocm import RULES, RocmVersion
-from ringscope.verbs import Result
+from ringscope.verbs import Result, picture_options
 
 if TYPE_CHECKING:
     from ringscope.scenario.launch import StepCost
@@ -63,6 +66,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="kernel time between two exchanges, for the cost (default: 1)",
     )
     parser.add_argument("--rocm", default="7.0", metavar="VERSION", help="ROCm release (default: 7.0)")
+    picture_options(parser, "html")
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="launch by mpirun, mpiexec, srun or torchrun"
     )
@@ -124,10 +128,12 @@ class Checked:
 def run(args: argparse.Namespace) -> Result:
     """Read what is launched, count, compare."""
     checked = _checked(args, os.environ)
+    result = data(checked)
     return Result(
-        data(checked),
+        result,
         lambda terminal: "\n".join(text(checked, terminal)),
         EXIT_CLEAN if checked.fits else EXIT_FINDINGS,
+        {"html": lambda: page(result)},
     )
 
 
@@ -219,11 +225,14 @@ def data(checked: Checked) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "gpu": machine.devices[0].part.key,
+        "name": machine.devices[0].part.name,
+        "logical_gpus": len(machine.nodes),
         "partition": machine.devices[0].partition.upper(),
         "num_kcq": machine.driver.kernel_compute_rings,
         "rocm": str(job.rocm),
         "ranks": job.ranks,
         "gpu_max_hw_queues": job.settings.gpu_max_hw_queues,
+        "cap_from": checked.cap_from,
         "streams": job.streams,
         "mpi": job.mpi.value,
         "stages": [{"name": s.name, "compute": s.compute, "sdma": s.sdma} for s in checked.stages],
@@ -236,6 +245,7 @@ def data(checked: Checked) -> dict[str, Any]:
                 "over": row.over,
                 "most_ranks": row.most_ranks,
                 "inferred": row.inferred,
+                "beyond": row.beyond,
                 "source": row.source,
             }
             for row in checked.budgets
@@ -244,6 +254,7 @@ def data(checked: Checked) -> dict[str, Any]:
         "fits": checked.fits,
         "cost": _cost_data(checked),
         "fixes": [{"knob": fix.knob, "gives": fix.gives} for fix in checked.fixes],
+        "fidelity": _fidelity(checked),
         "notes": list(checked.notes),
     }
 
@@ -254,7 +265,19 @@ def _cost_data(checked: Checked) -> dict[str, Any] | None:
         return None
     if isinstance(cost, str):
         return {"unknown": cost}
-    return {"step_ns": cost.alone_ns, "time_sliced_step_ns": cost.ns, "wait_ns": cost.wait_ns, "slower": cost.slower}
+    return {
+        "step_ns": cost.alone_ns,
+        "time_sliced_step_ns": cost.ns,
+        "wait_ns": cost.wait_ns,
+        "slower": cost.slower,
+        "published": PUBLISHED_SPREAD,
+    }
+
+
+def _fidelity(checked: Checked) -> list[dict[str, str]]:
+    """What is inferred of the release, and the rules of whoever takes turns, where that was simulated."""
+    played = of_engine(Policies()) if checked.cost is not None and not isinstance(checked.cost, str) else []
+    return of_release(checked.job.rocm) + played
 
 
 def _cost_text(checked: Checked) -> str:

@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from ringscope.verbs import Result
+from ringscope.report.page import page
+from ringscope.scenario import rules
+from ringscope.verbs import Result, picture_options
+from ringscope.verbs.explain import explained
 from ringscope.virtual import session
 from ringscope.virtual.injection import KINDS
 from ringscope.virtual.kernels import Policy
 from ringscope.virtual.session import Options
+from ringscope.virtual.supervisor import say
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,12 +41,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SPEC",
         help=f"break something: KIND[@POINT:N][=VALUE], KIND one of {', '.join(KINDS)}; may be given several times",
     )
+    picture_options(parser, "html", "perfetto")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- PROGRAM ARGS", help="what to run")
 
 
 def run(args: argparse.Namespace) -> Result:
-    """Run it."""
+    """Run it; a picture takes a recording, which is kept only when asked for."""
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     options = Options(args.gpu, Policy(args.kernels), args.record, tuple(args.fault))
-    code = session.run(options, command, os.environ)
-    return Result({"schema": "ringscope.exec/1", "exit_code": code}, lambda _: "", code)
+    data: dict[str, object] = {
+        "schema": "ringscope.exec/1",
+        "command": shlex.join(command),
+        "gpu": args.gpu,
+        "kernels": args.kernels,
+    }
+    with ExitStack() as stack:
+        drawn = args.html or args.perfetto
+        if drawn and not args.record:
+            options = replace(options, record=Path(stack.enter_context(TemporaryDirectory())) / "run")
+        data["exit_code"] = code = session.run(options, command, os.environ)
+        if args.record:
+            say(f"recorded to {args.record} - try: ringscope explain {args.record}")
+        if not (drawn and options.record):
+            return Result(data, lambda _: "", code)
+        shown = explained([options.record], None, False)
+    data |= {"explained": shown.data, "fidelity": rules.of_firmware()}
+    return Result(data, lambda _: "", code, {**shown.pictures, "html": lambda: page(data)})

@@ -13,11 +13,11 @@ from pathlib import Path
 from ringscope.errors import InputError
 from ringscope.parts import catalogue
 from ringscope.report.files import write_folder_aside
-from ringscope.stack.firmware import FirmwareSpec
+from ringscope.scenario import rules
 from ringscope.stack.hip import HipSettings, StreamPriority
 from ringscope.stack.machine import MachineSpec, QueueIds, SchedPolicy
 from ringscope.stack.rehearse import ProcessSpec, rehearse
-from ringscope.stack.rocm import RULES, RocmVersion
+from ringscope.stack.rocm import RocmVersion
 from ringscope.verbs import Result, picture_options
 from ringscope.verbs.explain import explained
 
@@ -59,19 +59,6 @@ def streams(text: str) -> tuple[int, ...]:
     return tuple(names[word] for word in words)
 
 
-def fidelity(rocm: RocmVersion) -> list[dict[str, str]]:
-    """What the model rests on, a row a rule: those of the firmware, and those of the release that are inferred."""
-    rows = [
-        {"rule": rule.name, "setting": rule.setting, "standing": rule.standing.value, "source": rule.source}
-        for rule in FirmwareSpec().rules()
-    ]
-    return rows + [
-        {"rule": name, "setting": str(rocm), "standing": "inferred", "source": "taken from the release before"}
-        for name, table in RULES.items()
-        if rocm.inferred(table)
-    ]
-
-
 def run(args: argparse.Namespace) -> Result:
     """Rehearse, write, explain."""
     if args.processes < 1:
@@ -91,4 +78,4 @@ def run(args: argparse.Namespace) -> Result:
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.write or Path(scratch) / "machine"
         write_folder_aside(folder, {path: text.encode() for path, text in files.items()})
-        return explained([folder], part.generation, args.verbose, fidelity(spec.rocm))
+        return explained([folder], part.generation, args.verbose, rules.of_firmware() + rules.of_release(spec.rocm))

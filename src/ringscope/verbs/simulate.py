@@ -31,6 +31,7 @@ from ringscope.report.files import write_aside, write_folder_aside
 from ringscope.report.page import page
 from ringscope.report.perfetto import trace
 from ringscope.report.terminal import Terminal, columns, wrapped
+from ringscope.scenario import rules
 from ringscope.scenario.schema import load
 from ringscope.scenario.units import nanoseconds, spoken
 from ringscope.stack.text import capture
@@ -86,31 +87,19 @@ def run(args: argparse.Namespace) -> Result:
         return Result(result, lambda terminal: text(outcome, terminal))
     case = _traced(simulation)
     found = answers(case)
-    shown = explain.data(case, found, []) | {"simulation": result, "fidelity": _fidelity(outcome)}
-    pictures = {"html": lambda: page(shown), "perfetto": lambda: trace(case.recordings)}
+    result |= {
+        "explained": explain.data(case, found, []),
+        "fidelity": rules.of_engine(simulation.scenario.policies, simulation.spec.costs) + rules.of_firmware(),
+    }
+    pictures = {"html": lambda: page(result), "perfetto": lambda: trace(case.recordings)}
     if not args.answers:
         return Result(result, lambda terminal: text(outcome, terminal), pictures=pictures)
     return Result(
-        result | {"answers": [explain.answer_data(answer) for answer in found]},
+        result,
         lambda terminal: "\n".join([text(outcome, terminal), "", *explain.answer_lines(found, terminal, args.verbose)]),
         EXIT_FINDINGS if any(answer.finding for answer in found) else EXIT_CLEAN,
         pictures,
     )
-
-
-def _fidelity(outcome: Outcome) -> list[dict[str, str]]:
-    """The rules that AMD does not publish, as this run took them, and what each rests on."""
-    chosen = data(outcome)["policies"]
-    return [
-        {
-            "rule": policy.name,
-            "setting": chosen[policy.name],
-            "standing": policy.standing.value,
-            "source": policy.source,
-        }
-        for policy in POLICIES
-        if policy.name in chosen
-    ]
 
 
 def _traced(simulation: Built) -> Case:
@@ -269,10 +258,7 @@ def data(outcome: Outcome) -> dict[str, Any]:
         "warmup_ns": scenario.warmup_ns,
         "seed": scenario.seed,
         "replications": scenario.replications,
-        "policies": {
-            name: getattr(scenario.policies, name).name.lower().replace("_", "-")
-            for name in scenario.policies.__dataclass_fields__
-        },
+        "policies": rules.chosen(scenario.policies),
         "costs": {name: getattr(built.spec.costs, name) for name in built.spec.costs.__dataclass_fields__},
         "compute_queues": sum(queue.is_compute for queue in built.queues),
         "sdma_queues": sum(not queue.is_compute for queue in built.queues),
@@ -369,25 +355,18 @@ def text(outcome: Outcome, terminal: Terminal) -> str:
         f"runlists sent {_figure(count['runlists'])} · "
         f"rotations {_figure(count['rotations'])} · queues preempted {_figure(count['preemptions'])}"
     )
-    chosen = ", ".join(
-        f"{name} {getattr(scenario.policies, name).name.lower().replace('_', '-')}"
-        for name in scenario.policies.__dataclass_fields__
-    )
-    note = f"rules that AMD does not publish were taken as: {chosen} (ringscope simulate --policies)"
+    readings = ", ".join(f"{name} {setting}" for name, setting in rules.chosen(scenario.policies).items())
+    note = f"rules that AMD does not publish were taken as: {readings} (ringscope simulate --policies)"
     lines += ["", *wrapped("  ", note, terminal.width)]
     return "\n".join(lines)
 
 
 def _policies() -> Result:
-
-    def spell(value: Any) -> str:
-        return str(value.name).lower().replace("_", "-")
-
     rows = [
         {
             "name": policy.name,
-            "default": spell(policy.default),
-            "alternatives": [spell(value) for value in policy.alternatives],
+            "default": rules.spelled(policy.default),
+            "alternatives": [rules.spelled(value) for value in policy.alternatives],
             "effect": policy.effect,
             "standing": f"{policy.standing.value} ({policy.standing.meaning})",
             "holds for": policy.holds_for,

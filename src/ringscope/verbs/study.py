@@ -12,13 +12,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from ringscope.engine.policies import POLICIES, Policies
 from ringscope.errors import InputError
+from ringscope.report.page import page
 from ringscope.report.terminal import Terminal, columns, wrapped
-from ringscope.scenario import studies
+from ringscope.scenario import rules, studies
 from ringscope.scenario.studies.study import Cell, Chart, Desk, Findings, Study, Table
-from ringscope.verbs import Result
+from ringscope.verbs import Result, picture_options
 
 SCHEMA = "ringscope.study/1"
 _BAR = 40
@@ -32,6 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", action="append", default=[], metavar="RULE=CHOICE", help="read one firmware-private rule otherwise"
     )
+    picture_options(parser, "html")
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -48,7 +51,12 @@ def run(args: argparse.Namespace) -> Result:
 
     warm_up()
     findings = study.run(desk)
-    return Result(data(study, desk, findings), lambda terminal: text(study, desk, findings, terminal))
+    result = data(study, desk, findings)
+    return Result(
+        result,
+        lambda terminal: text(study, desk, findings, terminal),
+        pictures={"html": lambda: page(result)},
+    )
 
 
 def policies(choices: Iterable[str]) -> Policies:
@@ -59,15 +67,11 @@ def policies(choices: Iterable[str]) -> Policies:
         rule = next((policy for policy in POLICIES if policy.name == name), None)
         if rule is None:
             raise InputError(f"no rule {name!r}", todo=f"the rules are {', '.join(p.name for p in POLICIES)}")
-        readings = {_spelled(reading): reading for reading in type(rule.default)}
+        readings = {rules.spelled(reading): reading for reading in type(rule.default)}
         if value not in readings:
             raise InputError(f"{name} is not {value!r}", todo=f"it is one of {', '.join(readings)}")
         chosen = replace(chosen, **{name: readings[value]})  # type: ignore[arg-type]
     return chosen
-
-
-def _spelled(reading: object) -> str:
-    return str(getattr(reading, "name", "")).lower().replace("_", "-")
 
 
 def _list() -> Result:
@@ -90,7 +94,7 @@ def _list() -> Result:
     return Result({"schema": "ringscope.studies/1", "studies": rows}, show)
 
 
-def data(study: Study, desk: Desk, findings: Findings) -> dict[str, object]:
+def data(study: Study, desk: Desk, findings: Findings) -> dict[str, Any]:
     """What ``--json`` prints."""
     return {
         "schema": SCHEMA,
@@ -98,7 +102,7 @@ def data(study: Study, desk: Desk, findings: Findings) -> dict[str, object]:
         "question": study.question,
         "experiments": list(study.experiments),
         "seed": desk.seed,
-        "policies": {name: _spelled(getattr(desk.policies, name)) for name in desk.policies.__dataclass_fields__},
+        "policies": rules.chosen(desk.policies),
         "conclusion": list(findings.conclusion),
         "tables": [
             {"title": table.title, "head": list(table.head), "rows": [list(row) for row in table.rows]}
@@ -109,6 +113,7 @@ def data(study: Study, desk: Desk, findings: Findings) -> dict[str, object]:
             for chart in findings.charts
         ],
         "limits": list(study.limits),
+        "fidelity": rules.of_engine(desk.policies),
     }
 
 
@@ -124,9 +129,9 @@ def text(study: Study, desk: Desk, findings: Findings, terminal: Terminal) -> st
     lines += [""]
     for limit in study.limits:
         lines += [terminal.dim(line) for line in wrapped("  limit: ", limit, terminal.width)]
-    rules = ", ".join(f"{name} {_spelled(getattr(desk.policies, name))}" for name in desk.policies.__dataclass_fields__)
+    readings = ", ".join(f"{name} {setting}" for name, setting in rules.chosen(desk.policies).items())
     lines += [
-        terminal.dim(line) for line in wrapped("  rules: ", f"{rules} (--policy); seed {desk.seed}", terminal.width)
+        terminal.dim(line) for line in wrapped("  rules: ", f"{readings} (--policy); seed {desk.seed}", terminal.width)
     ]
     return "\n".join(lines)
 

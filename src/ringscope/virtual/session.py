@@ -70,7 +70,6 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
         if recorder:
             recorder.snapshot(gpu.snapshot("after"))
             recorder.close({"exit_code": code, "bytes_left": sum(gpu.store.used.values())})
-            supervisor.say(f"recorded to {options.record} - try: ringscope explain {options.record}")
         return code
 
 
