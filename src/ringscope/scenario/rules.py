@@ -31,7 +31,8 @@ def chosen(policies: Policies) -> dict[str, str]:
     return {name: spelled(getattr(policies, name)) for name in policies.__dataclass_fields__}
 
 
-def _row(rule: Behaviour, setting: str = "") -> Row:
+def row(rule: Behaviour, setting: str = "") -> Row:
+    """One behaviour, under a setting of its own."""
     return {
         "rule": rule.name,
         "setting": setting or rule.setting,
@@ -44,7 +45,7 @@ def _row(rule: Behaviour, setting: str = "") -> Row:
 
 def _with(rules: Iterable[Behaviour], settings: dict[str, str]) -> list[Row]:
     """Rules called ``area.name``, with the settings of those names."""
-    return [_row(rule, settings.get(rule.name.partition(".")[2], "")) for rule in rules]
+    return [row(rule, settings.get(rule.name.partition(".")[2], "")) for rule in rules]
 
 
 def of_engine(readings: Policies, given: Costs | None = None) -> list[Row]:
@@ -57,13 +58,13 @@ def of_engine(readings: Policies, given: Costs | None = None) -> list[Row]:
 
 def of_firmware() -> list[Row]:
     """The rules by which queues get their slots, and what registers hold then."""
-    return [_row(rule) for rule in FirmwareSpec().rules()]
+    return [row(rule) for rule in FirmwareSpec().rules()]
 
 
 def of_release(version: RocmVersion) -> list[Row]:
     """The rules of a release that nobody has read, taken from the one before it."""
     return [
-        _row(
+        row(
             Behaviour(
                 f"rocm.{name.removeprefix('the ').replace(' ', '-')}",
                 name,

@@ -24,7 +24,7 @@ from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, InputError
 from ringscope.evidence import launcher
 from ringscope.report.page import page
 from ringscope.report.terminal import Terminal, columns, wrapped
-from ringscope.scenario.rules import of_engine, of_release
+from ringscope.scenario import rules
 from ringscope.stack import budget
 from ringscope.stack.budget import Budget, Fix, Job, Mpi, Stage
 from ringscope.stack.hip import HipSettings
@@ -276,8 +276,12 @@ def _cost_data(checked: Checked) -> dict[str, Any] | None:
 
 def _fidelity(checked: Checked) -> list[dict[str, str]]:
     """What is inferred of the release, and the rules of whoever takes turns, where that was simulated."""
-    played = of_engine(Policies()) if checked.cost is not None and not isinstance(checked.cost, str) else []
-    return of_release(checked.job.rocm) + played
+    inferred = rules.of_release(checked.job.rocm)
+    if checked.cost is None or isinstance(checked.cost, str):
+        return inferred
+    from ringscope.scenario import launch  # noqa: PLC0415 - the engine, which is there when a cost is
+
+    return [*inferred, *map(rules.row, launch.FIDELITY), *rules.of_engine(Policies())]
 
 
 def _cost_text(checked: Checked) -> str:
