@@ -6,22 +6,20 @@ frozen and checked when built; whatever is wrong in a file is said with its key 
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from ringscope.engine.policies import POLICIES, Policies
 from ringscope.engine.spec import exponential
 from ringscope.errors import InputError
+from ringscope.scenario.toml import Lines, Table, a_share, a_text, a_truth, a_whole, one_of, read, values_of
 from ringscope.scenario.units import nanoseconds, picoseconds, size
 from ringscope.stack.hip import StreamPriority
 from ringscope.stack.machine import PROPOSALS, QueueIds
 
-T = TypeVar("T")
 MAX_THREADS = 20_000
 MAX_HORIZON_NS = 36 * 60 * 10**9
 COSTS = {
@@ -178,112 +176,6 @@ def no_traces(path: Path, kernel: str) -> list[int]:
     raise InputError(f"the times of {kernel!r} lie in a trace that nobody reads here", str(path))
 
 
-class _Lines:
-    """Where each key of a TOML text stands: by path, numbers counting the tables of an array."""
-
-    def __init__(self, text: str) -> None:
-        self.at: dict[tuple[str | int, ...], int] = {}
-        path: tuple[str | int, ...] = ()
-        seen: dict[str, int] = {}
-        for number, line in enumerate(text.splitlines(), 1):
-            if found := re.match(r"\s*\[\[\s*([\w.-]+)\s*\]\]", line):
-                seen[found[1]] = seen.get(found[1], -1) + 1
-                path = (found[1], seen[found[1]])
-                self.at[path] = number
-            elif found := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
-                path = (found[1],)
-                self.at[path] = number
-            elif found := re.match(r"\s*([\w-]+)\s*=", line):
-                self.at.setdefault((*path, found[1]), number)
-
-    def of(self, path: tuple[str | int, ...]) -> int:
-        while path and path not in self.at:
-            path = path[:-1]
-        return self.at.get(path, 0)
-
-
-class _Table:
-    """One table of the file: hands its keys out once, checked, and complains about those that are left."""
-
-    def __init__(self, file: str, lines: _Lines, path: tuple[str | int, ...], values: object) -> None:
-        self.file, self.lines, self.path = file, lines, path
-        if not isinstance(values, dict):
-            raise self.wrong("must be a table")
-        self.values = dict(values)
-
-    def wrong(self, what: str, key: str = "", todo: str = "") -> InputError:
-        path = (*self.path, key) if key else self.path
-        line = self.lines.of(path)
-        name = ".".join(f"[{part}]" if isinstance(part, int) else part for part in path).replace(".[", "[")
-        return InputError(f"{name}: {what}" if name else what, f"{self.file}:{line}" if line else self.file, todo)
-
-    def take(self, key: str, default: T, convert: Callable[[Any], T]) -> T:
-        if key not in self.values:
-            return default
-        try:
-            return convert(self.values.pop(key))
-        except InputError as error:
-            raise self.wrong(error.what, key, error.todo) from None
-        except ValueError as error:
-            raise self.wrong(str(error), key) from None
-
-    def need(self, key: str, convert: Callable[[Any], T]) -> T:
-        if key not in self.values:
-            raise self.wrong(f"{key!r} is missing")
-        return self.take(key, cast("T", None), convert)
-
-    def tables(self, key: str) -> Iterator[_Table]:
-        rows = self.values.pop(key, [])
-        if not isinstance(rows, list):
-            raise self.wrong("must be an array of tables", key, f"write [[{key}]]")
-        for number, row in enumerate(rows):
-            yield _Table(self.file, self.lines, (*self.path, key, number), row)
-
-    def table(self, key: str) -> _Table:
-        return _Table(self.file, self.lines, (*self.path, key), self.values.pop(key, {}))
-
-    def done(self, known: str) -> None:
-        if self.values:
-            key = next(iter(self.values))
-            raise self.wrong("unknown key", key, f"known: {known}")
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value or len(value) > 200:
-        raise ValueError(f"{value!r} must be a text")
-    return value
-
-
-def _whole(low: int, high: int) -> Callable[[Any], int]:
-    def convert(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ValueError(f"{value!r} must be a whole number from {low} to {high}")
-        return value
-
-    return convert
-
-
-def _share(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-        raise ValueError(f"{value!r} must be a number from 0 to 1")
-    return float(value)
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} must be true or false")
-    return value
-
-
-def _one_of(*names: str) -> Callable[[Any], str]:
-    def convert(value: Any) -> str:
-        if value not in names:
-            raise InputError(f"{value!r} is not known", todo=f"one of {', '.join(names)}")
-        return str(value)
-
-    return convert
-
-
 def _positive(value: Any) -> int:
     time = nanoseconds(value)
     if time < 1:
@@ -300,7 +192,7 @@ def _time(folder: Path, times: KernelTimes) -> Callable[[Any], tuple[int, ...]]:
         if set(value) == {"mean"}:
             return exponential(_positive(value["mean"])).quantiles
         if set(value) == {"trace", "kernel"}:
-            found = sorted(time for time in times(folder / _text(value["trace"]), _text(value["kernel"])) if time > 0)
+            found = sorted(time for time in times(folder / a_text(value["trace"]), a_text(value["kernel"])) if time > 0)
             if not found:
                 raise InputError(f"no dispatch of {value['kernel']!r} in {value['trace']}")
             return tuple(found)
@@ -311,31 +203,31 @@ def _time(folder: Path, times: KernelTimes) -> Callable[[Any], tuple[int, ...]]:
     return convert
 
 
-def _kernel(table: _Table, folder: Path, times: KernelTimes) -> Kernel:
+def _kernel(table: Table, folder: Path, times: KernelTimes) -> Kernel:
     nothing: tuple[int, ...] = ()
     whole = table.take("duration", nothing, _time(folder, times))
     single = table.take("workgroup_duration", nothing, _time(folder, times))
     if bool(whole) == bool(single):
         raise table.wrong("needs either duration or workgroup_duration")
     kernel = Kernel(
-        name=table.need("name", _text),
-        workgroups=table.need("workgroups", _whole(1, 1 << 30)),
+        name=table.need("name", a_text),
+        workgroups=table.need("workgroups", a_whole(1, 1 << 30)),
         time=KernelTime(whole or single, per_workgroup=bool(single)),
-        waves=table.take("waves", 4, _whole(1, 32)),
-        vgprs=table.take("vgprs", 0, _whole(0, 512)),
+        waves=table.take("waves", 4, a_whole(1, 32)),
+        vgprs=table.take("vgprs", 0, a_whole(0, 512)),
         lds=table.take("lds", 0, size),
-        jitter=table.take("jitter", 0.0, _share),
-        bandwidth=table.take("bandwidth", 0.0, _share),
+        jitter=table.take("jitter", 0.0, a_share),
+        bandwidth=table.take("bandwidth", 0.0, a_share),
     )
     table.done("name, workgroups, duration, workgroup_duration, waves, vgprs, lds, jitter, bandwidth")
     return kernel
 
 
-def _copy(table: _Table, folder: Path, times: KernelTimes) -> Copy:
+def _copy(table: Table, folder: Path, times: KernelTimes) -> Copy:
     copy = Copy(
-        table.need("name", _text),
+        table.need("name", a_text),
         KernelTime(table.need("duration", _time(folder, times))),
-        {"to-device": 0, "from-device": 1}[table.take("direction", "to-device", _one_of("to-device", "from-device"))],
+        {"to-device": 0, "from-device": 1}[table.take("direction", "to-device", one_of("to-device", "from-device"))],
     )
     table.done("name, duration, direction")
     return copy
@@ -343,7 +235,7 @@ def _copy(table: _Table, folder: Path, times: KernelTimes) -> Copy:
 
 def _steps(names: frozenset[str], copies: frozenset[str]) -> Callable[[Any], Request]:
     def step(value: Any) -> Step:
-        text = _text(value).strip()
+        text = a_text(value).strip()
         if text == "sync":
             return Step(Does.SYNC)
         if text.startswith("host "):
@@ -387,27 +279,27 @@ def _times_list(value: Any) -> tuple[int, ...]:
     return tuple(sorted(nanoseconds(item) for item in value))
 
 
-def _process(table: _Table, names: frozenset[str], copies: frozenset[str], number: int) -> ProcessKind:
-    arrival = table.take("arrival", "closed", _one_of("closed", "poisson", "trace"))
+def _process(table: Table, names: frozenset[str], copies: frozenset[str], number: int) -> ProcessKind:
+    arrival = table.take("arrival", "closed", one_of("closed", "poisson", "trace"))
     wanted = {"closed": "think", "poisson": "interval", "trace": "times"}
     for other, key in wanted.items():
         if key in table.values and other != arrival:
             raise table.wrong(f"belongs to arrival {other!r}", key)
     kind = ProcessKind(
-        name=table.take("name", f"process {number + 1}", _text),
+        name=table.take("name", f"process {number + 1}", a_text),
         request=table.need("request", _steps(names, copies)),
-        count=table.take("count", 1, _whole(1, 512)),
+        count=table.take("count", 1, a_whole(1, 512)),
         streams=table.take("streams", (0,), _streams),
-        hw_queues=table.take("hw_queues", 4, _whole(1, 64)),
-        cu_mask=table.take("cu_mask", 0, _whole(1, (1 << 1024) - 1)),
+        hw_queues=table.take("hw_queues", 4, a_whole(1, 64)),
+        cu_mask=table.take("cu_mask", 0, a_whole(1, (1 << 1024) - 1)),
         arrival=arrival,
         interval_ns=table.need("interval", _positive) if arrival == "poisson" else table.take("think", 0, nanoseconds),
         trace_ns=table.need("times", _times_list) if arrival == "trace" else (),
         submit_ns=table.take("submit", 0, nanoseconds),
-        barrier=table.take("barrier", True, _truth),
+        barrier=table.take("barrier", True, a_truth),
         start_ns=table.take("start", None, nanoseconds),
         stop_ns=table.take("stop", None, _positive),
-        limit=table.take("requests", None, _whole(1, 1 << 40)),
+        limit=table.take("requests", None, a_whole(1, 1 << 40)),
         churn_ns=table.take("churn", 0, _positive),
     )
     table.done(
@@ -419,18 +311,18 @@ def _process(table: _Table, names: frozenset[str], copies: frozenset[str], numbe
     return kind
 
 
-def _policies(table: _Table) -> Policies:
+def _policies(table: Table) -> Policies:
     chosen: dict[str, IntEnum] = {}
     for policy in POLICIES:
         names = {value.name.lower().replace("_", "-"): value for value in type(policy.default)}
-        name = table.take(policy.name, "", _one_of(*names))
+        name = table.take(policy.name, "", one_of(*names))
         if name:
             chosen[policy.name] = names[name]
     table.done(", ".join(policy.name for policy in POLICIES))
     return Policies(**chosen)  # type: ignore[arg-type]
 
 
-def _costs(table: _Table) -> dict[str, int]:
+def _costs(table: Table) -> dict[str, int]:
     costs = {}
     for key, name in COSTS.items():
         if key in table.values:
@@ -439,15 +331,15 @@ def _costs(table: _Table) -> dict[str, int]:
     return costs
 
 
-def _device(table: _Table) -> DeviceChoice:
+def _device(table: Table) -> DeviceChoice:
     device = DeviceChoice(
-        gpu=table.take("gpu", "mi308x", _text),
-        partition=table.take("partition", "spx", _text),
-        rocm=table.take("rocm", "7.0", _text),
-        scheduler=table.take("scheduler", None, _one_of(*SCHEDULERS)),
-        num_kcq=table.take("num_kcq", 8, _whole(0, 8)),
-        hws_max_conc_proc=table.take("hws_max_conc_proc", -1, _whole(-1, 15)),
-        queue_ids=QueueIds(table.take("queue_ids", "first-free", _one_of(*(ids.value for ids in QueueIds)))),
+        gpu=table.take("gpu", "mi308x", a_text),
+        partition=table.take("partition", "spx", a_text),
+        rocm=table.take("rocm", "7.0", a_text),
+        scheduler=table.take("scheduler", None, one_of(*SCHEDULERS)),
+        num_kcq=table.take("num_kcq", 8, a_whole(0, 8)),
+        hws_max_conc_proc=table.take("hws_max_conc_proc", -1, a_whole(-1, 15)),
+        queue_ids=QueueIds(table.take("queue_ids", "first-free", one_of(*(ids.value for ids in QueueIds)))),
     )
     table.done("gpu, partition, rocm, scheduler, num_kcq, hws_max_conc_proc, queue_ids")
     return device
@@ -462,16 +354,6 @@ def load(path: Path, times: KernelTimes = no_traces) -> Scenario:
     return parse(read(path), str(path), path.parent, times)
 
 
-def read(path: Path) -> str:
-    """The text of a scenario file; InputError when there is none."""
-    try:
-        return path.read_bytes().decode()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", str(path)) from error
-    except UnicodeDecodeError:
-        raise InputError("is no UTF-8 text", str(path), "give a scenario in TOML") from None
-
-
 def parse(text: str, file: str, folder: Path, times: KernelTimes = no_traces) -> Scenario:
     """The scenario in ``text``, which came from ``file``."""
     return Draft.of(text, file).scenario(folder, times)
@@ -482,29 +364,20 @@ class Draft:
     """A scenario file as TOML gives it, keys not looked at yet; ``lines`` says where each stands."""
 
     values: dict[str, Any]
-    lines: _Lines
+    lines: Lines
     file: str
 
     @classmethod
     def of(cls, text: str, file: str) -> Draft:
         """What ``text``, which came from ``file``, says; InputError when it is no TOML."""
-        return cls(_toml(text, file), _Lines(text), file)
+        return cls(values_of(text, file), Lines(text), file)
 
     def scenario(self, folder: Path, times: KernelTimes = no_traces) -> Scenario:
         """The scenario, every key checked; traces lie relative to ``folder``."""
-        return _scenario(_Table(self.file, self.lines, (), self.values), folder, times)
+        return _scenario(Table(self.file, self.lines, (), self.values), folder, times)
 
 
-def _toml(text: str, file: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        line = re.search(r"line (\d+)", str(error))
-        where = f"{file}:{line[1]}" if line else file
-        raise InputError(f"is no TOML ({str(error).partition(' (at')[0]})", where) from None
-
-
-def _scenario(root: _Table, folder: Path, times: KernelTimes) -> Scenario:
+def _scenario(root: Table, folder: Path, times: KernelTimes) -> Scenario:
     device = _device(root.table("device"))
     kernels = {kernel.name: kernel for table in root.tables("kernel") for kernel in [_kernel(table, folder, times)]}
     copies = {copy.name: copy for table in root.tables("copy") for copy in [_copy(table, folder, times)]}
@@ -516,15 +389,15 @@ def _scenario(root: _Table, folder: Path, times: KernelTimes) -> Scenario:
         raise root.wrong("a scenario needs at least one [[process]]")
     run = root.table("run")
     scenario = Scenario(
-        name=root.take("name", Path(root.file).stem, _text),
+        name=root.take("name", Path(root.file).stem, a_text),
         device=device,
         kernels=kernels,
         copies=copies,
         processes=processes,
         horizon_ns=run.need("horizon", _positive),
         warmup_ns=run.take("warmup", 0, nanoseconds),
-        seed=run.take("seed", 0, _whole(0, (1 << 32) - 1)),
-        replications=run.take("replications", 1, _whole(1, 1000)),
+        seed=run.take("seed", 0, a_whole(0, (1 << 32) - 1)),
+        replications=run.take("replications", 1, a_whole(1, 1000)),
         policies=_policies(root.table("policies")),
         costs=_costs(root.table("costs")),
     )

@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Any
 from ringscope.errors import InputError
 from ringscope.report.files import write_aside
 from ringscope.report.terminal import Terminal, columns, wrapped
-from ringscope.scenario.schema import read
 from ringscope.scenario.sweep.axes import Axis
 from ringscope.scenario.sweep.front import front
+from ringscope.scenario.toml import read
 from ringscope.scenario.units import spoken
 from ringscope.verbs import Result
 from ringscope.verbs.simulate import kernel_times, warm_up

@@ -21,14 +21,12 @@ from ringscope.scenario.build import build, machine_of, play
 from ringscope.scenario.outcome import Outcome, simulate
 from ringscope.scenario.schema import Draft, KernelTimes, Scenario, no_traces
 from ringscope.scenario.sweep.axes import MAX_POINTS, Axis, wrong
+from ringscope.scenario.toml import put
 
 SHARDS = 256
 """A sweep is cut into about so many shards …"""
 MAX_SHARD = 256
 """… of at most so many points: what a kill can cost, a worker."""
-
-_NAMED = ("kernel", "copy", "process")
-_PLAIN = ("device", "run", "policies", "costs")
 
 _play = lru_cache(maxsize=32)(play)
 """Most points differ in what the stack does not see: its part of building, most of it, is then done once."""
@@ -166,7 +164,7 @@ class Sweep:
         row: Row = {"point": number}
         row |= {axis.column: axis.cell(value) for axis, value in zip(self.axes, values, strict=True)}
         try:
-            return row | {"refused": None} | _results(simulate(build(self.scenario(number), _play)))
+            return row | {"refused": None} | results(simulate(build(self.scenario(number), _play)))
         except RingscopeError as error:
             return row | {"refused": str(error)}
 
@@ -205,7 +203,8 @@ EACH = ("requests_per_s", "mean_ns", "p50_ns", "p99_ns")
 """Results of the processes of one kind, where the scenario has several."""
 
 
-def _results(outcome: Outcome) -> Row:
+def results(outcome: Outcome) -> Row:
+    """What :data:`OVERALL` and :data:`EACH` name, of one outcome."""
     warmup_ns = outcome.built.scenario.warmup_ns
     rows = np.concatenate([log[log["done"] > warmup_ns] for log in outcome.logs])
     latency = np.sort(rows["done"] - rows["arrival"])
@@ -248,26 +247,7 @@ def _at(axis: Axis, value: Any, error: InputError) -> InputError:
 
 
 def _put(values: dict[str, Any], axis: Axis, value: Any) -> None:
-    """Write ``value`` where the axis's key leads; whether the key exists is the schema's to say."""
-    head, _, rest = axis.key.partition(".")
-    table: Any = values
-    if head in _PLAIN:
-        table = values.setdefault(head, {})
-    elif head in _NAMED:
-        named = {
-            row.get("name", f"process {number + 1}" if head == "process" else ""): row
-            for number, row in enumerate(values.get(head, []))
-            if isinstance(row, dict)
-        }
-        name = next((name for name in named if isinstance(name, str) and rest.startswith(f"{name}.")), None)
-        if name is None:
-            raise wrong(axis.text, f"names no {head} of the file", f"{head}.NAME.KEY with {', '.join(map(str, named))}")
-        table, rest = named[name], rest.removeprefix(f"{name}.")
-    else:
-        raise wrong(axis.text, f"has no key {axis.key!r}", f"it begins with {', '.join((*_PLAIN, *_NAMED))}")
-    *inner, last = rest.split(".")
-    for key in inner:
-        table = table.setdefault(key, {}) if isinstance(table, dict) else None
-    if not isinstance(table, dict) or not last or last == "name":
-        raise wrong(axis.text, "names no key that can be varied")
-    table[last] = value
+    try:
+        put(values, axis.key, value)
+    except InputError as error:
+        raise wrong(axis.text, error.what, error.todo) from None
