@@ -205,9 +205,28 @@ def test_too_little_room_is_grown_without_a_trace(random_specs: ModuleType) -> N
     state = build(spec, True)
     least = len(spec.threads) + len(spec.controls) + 2
     small.state = state._replace(heap=state.heap[:least].copy(), log=state.log[:2].copy(), trace=state.trace[:2].copy())
+    small.state = small.state._replace(residence=state.residence[: 2 * len(spec.queues)].copy())
     small.run(HORIZON)
     assert packets(small) == packets(whole)
     assert requests(small) == requests(whole)
+
+
+@pytest.mark.parametrize("scheduler", Scheduler)
+def test_residence_adds_up_to_the_time_that_slots_were_held(scheduler: Scheduler, random_specs: ModuleType) -> None:
+    for seed in range(40):
+        engine = Engine(random_specs.random_spec(1000 * scheduler + seed, scheduler), trace=True)
+        engine.run(HORIZON)
+        held: dict[int, tuple[int, int]] = {}
+        total = 0
+        for at, queue, slot, state in engine.residence.tolist():
+            if queue >= 0 and state == core.UNMAPPED:
+                total += at - held.pop(queue)[0]
+            elif queue >= 0:
+                assert slot not in {other for q, (_, other) in held.items() if q != queue}
+                held.setdefault(queue, (at, slot))
+        total += sum(engine.now - since for since, _ in held.values())
+        runlists = int((engine.residence["queue"] < 0).sum())
+        assert (total, runlists) == (engine.totals.slot_ns, engine.totals.runlists), f"seed {seed}"
 
 
 def test_threads_and_processes_do_not_change_a_byte(random_specs: ModuleType) -> None:

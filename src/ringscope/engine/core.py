@@ -60,7 +60,7 @@ CREATE, DESTROY, UPDATE, EVICT, RESTORE = 0, 1, 2, 3, 4
 ASLEEP, SENDING, WAITING, ENDING, OVER = 0, 1, 2, 3, 4
 
 # Why the engine stopped; anything but DONE asks for more room and is then continued.
-DONE, MORE_EVENTS, MORE_WORKGROUPS, MORE_LOG, MORE_TRACE = 0, 1, 2, 3, 4
+DONE, MORE_EVENTS, MORE_WORKGROUPS, MORE_LOG, MORE_TRACE, MORE_RESIDENCE = 0, 1, 2, 3, 4, 5
 
 
 # ---- events: a 4-ary heap (half the levels of a binary one, and the children share a cache line) -------------------
@@ -936,6 +936,20 @@ def set_queue_state(s: State, q: int, state: int) -> None:
         queue.save_ns += spent
     queue.state = state
     queue.since = g.now
+    if g.trace_on != 0:
+        note_residence(s, q, queue.slot + 0, state)
+
+
+@jit
+def note_residence(s: State, q: int, slot: int, state: int) -> None:
+    """Keep that a queue changed its state; queue -1: that a runlist was sent."""
+    g = s.g[0]
+    row = s.residence[g.residence_rows]
+    g.residence_rows += 1
+    row.at = g.now
+    row.queue = q
+    row.slot = slot
+    row.state = state
 
 
 @jit
@@ -1229,6 +1243,8 @@ def device_step(s: State, what: int) -> None:
             g.engines_dirty = 1
             g.cursor = -1  # a new runlist is walked from its start
             g.runlists += 1
+            if g.trace_on != 0:
+                note_residence(s, -1, -1, 0)
         else:
             g.rotations += 1
         map_share(s)
@@ -1546,6 +1562,9 @@ def run(s: State, until: int) -> int:
             return MORE_LOG
         if g.trace_on != 0 and s.trace.size - g.trace_rows < 2:
             return MORE_TRACE
+        # An event and the settling after it change a queue's state twice each at most.
+        if g.trace_on != 0 and s.residence.size - g.residence_rows < 4 * g.queues + 1:
+            return MORE_RESIDENCE
         g.events_held -= 1
         drop_first(s.heap, g.events_held + 0)
         g.now = at

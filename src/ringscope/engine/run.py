@@ -12,7 +12,13 @@ from ringscope.engine import core
 from ringscope.engine.spec import Control, Op, Packet, Room, Spec, SpecError, check_packet
 from ringscope.engine.state import ID_BITS, LIMIT_NS, TIME_SHIFT, Array, build, fill_packet, pack, unpack
 
-_GROWN = {core.MORE_EVENTS: "heap", core.MORE_WORKGROUPS: "workgroup", core.MORE_LOG: "log", core.MORE_TRACE: "trace"}
+_GROWN = {
+    core.MORE_EVENTS: "heap",
+    core.MORE_WORKGROUPS: "workgroup",
+    core.MORE_LOG: "log",
+    core.MORE_TRACE: "trace",
+    core.MORE_RESIDENCE: "residence",
+}
 
 
 def _python(function: Any) -> Callable[..., int]:
@@ -46,7 +52,8 @@ class Engine:
     """One run, from its spec to any instant.
 
     The same spec and the same outside events give the same bytes, however often the run is interrupted. ``trace``
-    keeps a row for every packet (:data:`ringscope.engine.state.TRACE`).
+    keeps a row for every packet (:data:`ringscope.engine.state.TRACE`) and for every change of a queue's state
+    (:data:`ringscope.engine.state.RESIDENCE`).
 
     Besides the spec's own host threads, packets, signals and changes may come from outside, at any time that is not
     past (:meth:`doorbell`, :meth:`signal`, :meth:`fire`, :meth:`change`): so a virtual GPU drives it. Queues that are
@@ -222,3 +229,8 @@ class Engine:
     def trace(self) -> Array:
         """One row a finished packet, in the order in which they finished."""
         return self.state.trace[: int(self.state.g[0]["trace_rows"])]
+
+    @property
+    def residence(self) -> Array:
+        """One row a change of a compute queue's state, with its slot, in order of time; kept with ``trace``."""
+        return self.state.residence[: int(self.state.g[0]["residence_rows"])]

@@ -45,7 +45,7 @@ GLOBAL = _record(
     "free_workgroup top_workgroup saved_workgroups bandwidth_used busy_cus busy_since "
     # results
     "events stale packets workgroups preemptions saved_waves runlists rotations dropped busy_cu_ns slot_ns slots_used "
-    "slots_since log_rows trace_rows"
+    "slots_since log_rows trace_rows residence_rows"
 )
 PACKET = _record(
     # of the spec
@@ -85,6 +85,8 @@ WORKGROUP = np.dtype(
 )
 LOG = _record("thread request arrival start done host slot barrier pipe save room run")
 TRACE = _record("packet queue sent execute first done")
+# A queue's state and slot (of every XCC; -1: none) from then on; queue -1: a runlist was sent.
+RESIDENCE = _record("at queue slot state")
 
 
 class State(NamedTuple):
@@ -112,6 +114,7 @@ class State(NamedTuple):
     heap: Array
     log: Array
     trace: Array
+    residence: Array
 
 
 def pack(room: Room) -> int:
@@ -217,6 +220,7 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
         ),
         log=zeros(max(log_rows, len(spec.threads) + 1), LOG),
         trace=zeros(log_rows + len(packets) if trace else 1, TRACE),
+        residence=zeros(log_rows + 8 * len(spec.queues) if trace else 1, RESIDENCE),
     )
     g = state.g[0]
     for name, value in (
