@@ -95,6 +95,18 @@ def test_copies_are_right(pair: tuple[Root, str], virtual: Runner, built: Build)
     assert {event.attrs["how"] for event in ran.recording.of(Kind.DISPATCH)} == {"carried-out"}
 
 
+def test_the_runtimes_own_kernels_are_carried_out(root: Root, virtual: Runner, built: Build) -> None:
+    ran = virtual(root, built(root, "blits"), gpu="mi210" if root is ROOTS[0] else "mi308x")
+    assert (ran.code, ran.out) == (0, "wrong 0\nend\n"), ran.err
+    ran.clean()
+    kernels = {str(event.attrs["kernel"]).removeprefix("__amd_rocclr_") for event in ran.recording.of(Kind.DISPATCH)}
+    assert kernels >= {
+        "fillBufferAligned", "fillBufferAligned2D", "copyBufferRect", "copyBufferRectAligned", "streamOpsWait",
+        "streamOpsWrite",
+    }  # fmt: skip
+    assert ("batchMemOp" in kernels) == (root is ROOTS[-1])
+
+
 def test_memory_is_shared_between_processes(pair: tuple[Root, str], virtual: Runner, built: Build) -> None:
     root, gpu = pair
     ran = virtual(root, built(root, "ipc"), gpu=gpu)

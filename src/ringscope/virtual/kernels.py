@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.virtual import aql
 from ringscope.virtual.codeobject import Kernel, kernel_at
-from ringscope.virtual.faults import ERROR_CODE, ERROR_DIMENSIONS, Fault
+from ringscope.virtual.faults import ERROR_CODE, ERROR_DIMENSIONS, Fault, Stall
 
 if TYPE_CHECKING:
     from ringscope.virtual.client import Client
-    from ringscope.virtual.memory import AddressSpace
     from ringscope.virtual.processor import Processor
     from ringscope.virtual.ring import Ring
 
@@ -116,7 +115,7 @@ class Kernels:
         return 2_000 + 5_000 * -(-job.workgroups // (2 * self.cus))
 
     def _blit(self, ring: Ring, kernel: Kernel, job: Dispatch) -> bool:
-        """Produce the effect of a runtime's own kernel; False when it is none."""
+        """Produce the effect of a runtime's own kernel; False when it is none. Raises Stall while one waits."""
         if kernel.bare:
             return _rocr_blit(ring, job)
         effect = _HIP.get(kernel.name)
@@ -124,7 +123,7 @@ class Kernels:
             return False
         raw = ring.client.space.read(job.arguments, kernel.kernarg_bytes)
         return effect(
-            ring.client.space,
+            ring,
             {
                 name: int.from_bytes(raw[at : at + size], "little") if size <= 8 else raw[at : at + size]
                 for name, (at, size) in kernel.arguments.items()
@@ -132,8 +131,14 @@ class Kernels:
         )
 
 
-def _copy_buffer(space: AddressSpace, args: Mapping[str, Any]) -> bool:
+_Effect = Callable[["Ring", Mapping[str, Any]], bool]
+"""What a kernel does to memory, by its arguments' names; False when the arguments are not those it is known by."""
+_UNITS = ((8, "bufULong"), (4, "bufUInt"), (2, "bufUShort"), (1, "bufUChar"))
+
+
+def _copy_buffer(ring: Ring, args: Mapping[str, Any]) -> bool:
     """HIP's copyBuffer: bytes (6.4), or one dword a work-item and a last one for the rest (5.2, 5.7)."""
+    space = ring.client.space
     if "aligned_size" in args:
         space.copy(args["dst"], args["src"], args["size"])
         return True
@@ -144,41 +149,122 @@ def _copy_buffer(space: AddressSpace, args: Mapping[str, Any]) -> bool:
     return False
 
 
-def _fill_buffer(space: AddressSpace, args: Mapping[str, Any]) -> bool:
+def _fill_buffer(ring: Ring, args: Mapping[str, Any]) -> bool:
     """HIP's fillBufferAligned: up to an end (6.4), or a number of elements of the one unit that is given."""
+    space = ring.client.space
     if "end_ptr" in args:
         pattern = space.read(args["pattern"], args["pattern_size"] * args["alignment"])
         space.fill(args["buf"], pattern, args["end_ptr"] - args["buf"])
         return True
-    for unit, name in ((8, "bufULong"), (4, "bufUInt"), (2, "bufUShort"), (1, "bufUChar")):
+    for unit, name in _UNITS:
         if args.get(name):
-            step = unit * args["patternSize"]
-            pattern = space.read(args["pattern"], step)
-            space.fill(args[name] + unit * args["offset"], pattern, step * args["size"])
+            pattern = space.read(args["pattern"], unit * args["patternSize"])
+            space.fill(args[name] + unit * args["offset"], pattern, len(pattern) * args["size"])
             return True
     return False
 
 
-def _copy_rectangle(unit: int) -> Callable[[AddressSpace, Mapping[str, Any]], bool]:
-    """HIP's copyBufferRect: row pitch, slice pitch and offset of each side, and the size, in ``unit`` bytes."""
-
-    def copy(space: AddressSpace, args: Mapping[str, Any]) -> bool:
-        source, target, size = (struct.unpack("<4Q", args[name]) for name in ("srcRect", "dstRect", "size"))
-        for z in range(size[2]):
-            for y in range(size[1]):
-                here = args["src"] + unit * (source[2] + y * source[0] + z * source[1])
-                there = args["dst"] + unit * (target[2] + y * target[0] + z * target[1])
-                space.copy(there, here, unit * size[0])
-        return True
-
-    return copy
+def _fill_rectangle(ring: Ring, args: Mapping[str, Any]) -> bool:
+    """HIP's fillBufferAligned2D: rows of ``width`` patterns, ``pitch`` units apart."""
+    space = ring.client.space
+    for unit, name in _UNITS:
+        if args.get(name):
+            pattern = space.read(args["pattern"], unit * args["patternSize"])
+            for row in range(args["height"]):
+                at = args[name] + unit * (args["offset"] + row * args["pitch"])
+                space.fill(at, pattern, len(pattern) * args["width"])
+            return True
+    return False
 
 
-_HIP: dict[str, Callable[[AddressSpace, Mapping[str, Any]], bool]] = {
+def _copy_rectangle(ring: Ring, args: Mapping[str, Any]) -> bool:
+    """HIP's copyBufferRect and its aligned twin.
+
+    Each side has a row pitch, a slice pitch and an offset, then come width, height, depth, and the unit in bytes that
+    all of them but height and depth are counted in.
+    """
+    space = ring.client.space
+    source, target, (width, height, depth, unit) = (
+        struct.unpack("<4Q", args[name]) for name in ("srcRect", "dstRect", "size")
+    )
+    for z in range(depth):
+        for y in range(height):
+            here = args["src"] + unit * (source[2] + y * source[0] + z * source[1])
+            there = args["dst"] + unit * (target[2] + y * target[0] + z * target[1])
+            space.copy(there, here, unit * width)
+    return True
+
+
+_WAITS: tuple[Callable[[int, int, int], bool], ...] = (
+    lambda found, value, mask: found & mask >= value,
+    lambda found, value, mask: found & mask == value,
+    lambda found, value, mask: found & mask & value != 0,
+    lambda found, value, mask: (found | value) & mask != mask,
+)
+"""``hipStreamWaitValue{Gte,Eq,And,Nor}``, all unsigned (device libraries, amdblit.cl)."""
+
+
+def _write_value(ring: Ring, args: Mapping[str, Any]) -> bool:
+    """hipStreamWriteValue: 32 bits when that pointer is given, else 64."""
+    if args["ptrInt"]:
+        ring.client.space.write32(args["ptrInt"], args["value"] & _LOW)
+    else:
+        ring.client.space.write64(args["ptrUlong"], args["value"])
+    return True
+
+
+def _wait_value(ring: Ring, args: Mapping[str, Any]) -> bool:
+    """hipStreamWaitValue: on the device a work-item that spins, here a packet that stalls its queue."""
+    space = ring.client.space
+    if args["ptrInt"]:
+        found, value, mask = space.read32(args["ptrInt"]), args["value"] & _LOW, args["mask"] & _LOW
+    else:
+        found, value, mask = space.read64(args["ptrUlong"]), args["value"], args["mask"]
+    flags = args["flags"]
+    # The kernel's switch knows no other comparison, and then does not wait.
+    if flags < len(_WAITS) and not _WAITS[flags](found, value, mask):
+        raise Stall
+    return True
+
+
+def _batch(ring: Ring, args: Mapping[str, Any]) -> bool:
+    """hipStreamBatchMemOp (6.4): writes and waits in order, 48 bytes each (``hipStreamBatchMemOpParams``)."""
+    while ring.step < args["count"]:
+        at = args["params"] + _OPERATION * ring.step
+        operation, address, value, flags = struct.unpack("<I4x2QI", ring.client.space.read(at, 28))
+        wide = {"ptrInt": 0, "ptrUlong": address, "value": value, "flags": flags, "mask": _ALL}
+        narrow = wide | {"ptrInt": address, "value": value & _LOW}
+        if operation in (_WRITE_32, _WRITE_64):
+            _write_value(ring, narrow if operation == _WRITE_32 else wide)
+        elif operation in (_WAIT_32, _WAIT_64):
+            _wait_value(ring, narrow if operation == _WAIT_32 else wide)
+        # What was done is not done again when a wait stalls the packet.
+        ring.step += 1
+    ring.step = 0
+    return True
+
+
+_OPERATION = 48
+_WAIT_32, _WRITE_32, _WAIT_64, _WRITE_64 = 1, 2, 4, 5
+_LOW, _ALL = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
+
+
+def _unseen(ring: Ring, args: Mapping[str, Any]) -> bool:
+    """Prepares what only kernels look at: the heap of device malloc, the counter of a grid-wide barrier."""
+    return True
+
+
+_HIP: dict[str, _Effect] = {
     "__amd_rocclr_copyBuffer": _copy_buffer,
-    "__amd_rocclr_copyBufferRect": _copy_rectangle(1),
-    "__amd_rocclr_copyBufferRectAligned": _copy_rectangle(4),
+    "__amd_rocclr_copyBufferRect": _copy_rectangle,
+    "__amd_rocclr_copyBufferRectAligned": _copy_rectangle,
     "__amd_rocclr_fillBufferAligned": _fill_buffer,
+    "__amd_rocclr_fillBufferAligned2D": _fill_rectangle,
+    "__amd_rocclr_streamOpsWrite": _write_value,
+    "__amd_rocclr_streamOpsWait": _wait_value,
+    "__amd_rocclr_batchMemOp": _batch,
+    "__amd_rocclr_initHeap": _unseen,
+    "__amd_rocclr_gwsInit": _unseen,
 }
 """HIP's own kernels by name, as seen in 5.2.3, 5.7.1 and 6.4.3 (CLR blit kernels); arguments by their names."""
 

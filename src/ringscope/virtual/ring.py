@@ -22,8 +22,9 @@ class Ring:
     ``here``, ``read_here`` and ``write_here`` are offsets in the store, 0 where only the program sees the memory.
     ``index`` counts what was consumed since the queue began, in the queue's own unit: packets (AQL), dwords (PM4),
     bytes (SDMA). ``waiting`` is true while a packet waits for memory, so that the ring is looked at without a new
-    doorbell; ``busy`` holds (finish in monotonic ns, completion signal) of kernels that take modelled time;
-    ``indirect`` is the last PM4 buffer that was run: address, dwords, completion signal, GPU clock.
+    doorbell; ``step`` counts what of that packet is done already. ``busy`` holds (finish in monotonic ns, completion
+    signal) of kernels that take modelled time; ``indirect`` is the last PM4 buffer that was run: address, dwords,
+    completion signal, GPU clock.
     """
 
     client: Client
@@ -49,6 +50,7 @@ class Ring:
     fault: str = ""
     busy: list[tuple[int, int]] = field(default_factory=list)
     held_until_ns: int = 0
+    step: int = 0
     reported: int = 0
     indirect: tuple[int, int, int, int] | None = None
 
