@@ -1,0 +1,45 @@
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def soak() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("soak", Path(__file__).parents[2] / "scripts" / "soak.py")
+    assert spec and spec.loader
+    module = sys.modules["soak"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_swings_is_flat_and_what_rises_has_grown(soak: ModuleType) -> None:
+    # Programs come and go every tenth sample; the idle minimum is what counts.
+    flat = [soak.Sample(i, 20_000 + 5_000 * (i % 10), 10 + i % 3) for i in range(1200)]
+    leak = [soak.Sample(i, row.rss_kib + 5 * i, row.descriptors + i // 100) for i, row in enumerate(flat)]
+    assert soak.growth(soak.windows(flat, 1200)) == (0, 0)
+    kib, descriptors = soak.growth(soak.windows(leak, 1200))
+    assert (kib, descriptors) == (5_000, 10)
+    assert kib > soak.TOLERANCE_KIB
+
+
+def test_what_happened_first_is_warming_up(soak: ModuleType) -> None:
+    assert soak.growth(soak.windows([soak.Sample(i, 10_000 if i < 100 else 30_000, 5) for i in range(1200)], 1200)) == (
+        0,
+        0,
+    )
+
+
+def test_a_program_that_ends_wrong_fails_the_soak(
+    soak: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "said").write_text("ringscope: virtual AMD Instinct MI308X · 3 processes\n")
+    (tmp_path / "ran").write_text("queues\nqueues\n")
+    samples = [soak.Sample(i, 10_000, 5) for i in range(120)]
+    assert soak._report(tmp_path, samples, 0) == 0
+    assert "2 programs ran: queues 2x" in capsys.readouterr().out
+    (tmp_path / "wrong").write_text("queues: exit code 3\n")
+    assert soak._report(tmp_path, samples, 0) == 1
+    assert "queues: exit code 3" in capsys.readouterr().out
