@@ -12,6 +12,9 @@ EXIT_FINDINGS = 1
 EXIT_INPUT = 2
 EXIT_INSUFFICIENT = 3
 
+LINE_CHARS = 900
+"""Longest line of an error."""
+
 
 def printable(text: str) -> str:
     """The text on one line that a terminal may show, whatever it holds."""
@@ -21,13 +24,15 @@ def printable(text: str) -> str:
 class RingscopeError(Exception):
     """Base of every error that a user may cause and can mend; ``str()`` of it is one clear line.
 
-    An error quotes input: what a terminal would not print as it stands is written as an escape.
+    An error quotes input: what a terminal would not print as it stands is written as an escape, and a long quotation is
+    cut in its middle.
     """
 
     exit_code = EXIT_INPUT
 
     def __init__(self, line: str) -> None:
-        super().__init__(printable(line))
+        shown = printable(line)
+        super().__init__(shown if len(shown) <= LINE_CHARS else f"{shown[: LINE_CHARS - 200]} … {shown[-190:]}")
 
 
 class InputError(RingscopeError):

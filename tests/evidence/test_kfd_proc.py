@@ -58,7 +58,6 @@ def test_the_root_is_the_folder_of_the_processes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"94314/queues/10/type": "9"}, "94314/queues/10/type:1: no queue type: 9; expected 0"),
         ({"94314/queues/10/gpuid": "f7bc"}, "94314/queues/10/gpuid:1: not a decimal number: 'f7bc'"),
         ({"94314/queues/11/size": "4096"}, "94314/queues/11/size: queue 11 has no file 'gpuid'"),
         ({"94314/vram_63420": "\n"}, "94314/vram_63420:1: not a decimal number"),
@@ -74,3 +73,9 @@ def test_a_queue_that_is_called_like_a_process(tmp_path: Path) -> None:
     """Found by fuzzing: a process's file below a folder ``queues`` was taken for a queue's."""
     (process,) = processes(tree(tmp_path, {"odd/queues/242/pasid": "7\n"}))
     assert (process.pid, process.pasid, process.queues) == (242, 7, ())
+
+
+def test_a_queue_whose_number_has_a_leading_zero(tmp_path: Path) -> None:
+    """Found by fuzzing: its files were looked for under another name."""
+    files = {"7/queues/05/gpuid": "1", "7/queues/05/size": "4096", "7/queues/05/type": "0"}
+    assert [queue.qid for queue in processes(tree(tmp_path, files))[0].queues] == [5]

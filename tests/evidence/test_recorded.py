@@ -42,7 +42,6 @@ def test_events_counters_and_facts_come_back(tmp_path: Path) -> None:
         lines(HEAD, EVENT, TAIL, EVENT),
         lines({**HEAD, "schema": "ringscope.recording/9"}, TAIL),
         lines({**HEAD, "clock": "sundial"}, TAIL),
-        lines(HEAD, [1, "no-such-kind", 1, {}], TAIL),
         lines(HEAD, [1, "queue-create", "pid", {}], TAIL),
         lines(HEAD, [1, "queue-create", 1, {"a": [1]}], TAIL),
         lines(HEAD, {"counters": {"a": "b"}, "facts": {}}),

@@ -132,3 +132,15 @@ def test_flipped_and_cut_databases_never_end_in_a_traceback(
                 list(tables.select(table, ("KernelName", "BeginNs")))
     except InputError as error:
         assert "\n" not in str(error)
+
+
+def test_a_page_that_asks_for_more_memory_than_there_is(tmp_path: Path) -> None:
+    """Found by fuzzing: SQLite reports that as a MemoryError, which is none of ours."""
+    page = bytearray(3836)
+    page[:16] = b"SQLite format 3\0"
+    for place, value in {16: 2, 21: 64, 22: 32, 23: 32, 100: 5, 111: 7, 3072: 13, 3076: 2, 3081: 237, 3083: 46}.items():
+        page[place] = value
+    page[3309:3324] = b"\xff" * 15
+    page[3325] = 73
+    with pytest.raises(InputError, match="damaged SQLite database"), database(io.BytesIO(page), "run.db"):
+        pass

@@ -24,8 +24,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ringscope.errors import InputError
+from ringscope.evidence.drift import Drift, Held
 from ringscope.evidence.lines import BLOCK_BYTES, Blocks, PathOrStream, lines_with, opened
 from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
+
+HELD = Held(
+    "CLR of ROCm 5.6 to 6.2.2, and rocm-systems projects/clr at 01280b9d (after ROCm 7.0)",
+    "a log of ROCm 7.0.2; the source's format strings for the others",
+)
 
 # Queue events of a kind are kept up to this many and counted beyond: later ROCm can acquire a queue at every launch.
 KEPT_PER_KIND = 1 << 16
@@ -131,8 +137,9 @@ class Durations:
 class _Log:
     """The state of one reading."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, drift: Drift) -> None:
         self.name = name
+        self.drift = drift
         self.events: list[Event] = []
         self.facts: dict[str, Value] = {}
         self.kinds: Counter[Kind] = Counter()
@@ -218,6 +225,9 @@ class _Log:
                     thread = (None if pid is None else int(pid), stamp["tid"] or stamp["old_tid"])
                     rule(self, found, _Line(int(stamp["us"]) * 1000, thread[0], thread, number))
                     break
+            else:
+                if _ABOUT_QUEUES.search(text):
+                    self.drift.add("line", text[:_TEXT_BYTES].decode("utf-8", "replace"), Source(self.name, number))
 
     def _emit(self, kind: Kind, line: _Line, attrs: dict[str, Value]) -> None:
         self.kinds[kind] += 1
@@ -473,13 +483,17 @@ _RULES: tuple[tuple[bytes, re.Pattern[bytes], _Rule], ...] = tuple(
         (b"Gfx Major", rb"Gfx Major/Minor/Stepping: (\d{1,3})/(\d{1,3})/(\d{1,3})", _Log.gfx),
     )
 )
+# A message with one of these is about streams and their queues; one that no rule reads is of a release to come.
+_ABOUT_QUEUES = re.compile(rb"ardware queue|\bSWq=|ueue refCount|ipStreamCreate\w{0,32}[ :(]|ipStreamDestroy \(")
+_TEXT_BYTES = 240
+
 # What every word above contains, by a first letter that is rare in a log: the search skips to it at memory speed.
 _ANCHORS = tuple(map(re.compile, (rb"C(?:ount|reate)", rb"ware queue", rb"D(?:estroy|irect Disp)")))
 # Facts that a log says at its beginning, looked for until they are known.
 _ONCE = {"rocm": re.compile(rb"HIP Lib"), "gfx": re.compile(rb"Gfx Maj")}
 
 
-def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES) -> Recording:
+def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES, drift: Drift | None = None) -> Recording:
     """Reads an AMD_LOG_LEVEL log of any size in bounded memory.
 
     Events: pool counts, queue create, acquire, release, CU mask and destroy, stream create and destroy; times are
@@ -493,13 +507,14 @@ def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES) -> Rec
         source: a path, or a binary stream read to its end.
         name: what the file is called in events and errors.
         block_bytes: bytes searched at once; changes speed only.
+        drift: told of messages about queues that no rule reads.
 
     Raises:
         InputError: no stamped line, or the file cannot be read.
     """
     with opened(source, name) as stream:
         blocks = Blocks(stream, block_bytes)
-        log = _Log(name)
+        log = _Log(name, drift or Drift())
         for first_line, data in blocks:
             log.block(first_line, data)
     if "first_time_ns" not in log.facts:

@@ -20,9 +20,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ringscope.errors import InputError, printable
+from ringscope.evidence.drift import Drift, Held
 from ringscope.evidence.files import Forward, InputFile
-from ringscope.recording import Recording
+from ringscope.recording import Recording, Source
 from ringscope.snapshot import Process
+
+HELD = Held("ringscope.bundle/1", "bundles of this version")
 
 SCHEMA = "ringscope.bundle/1"
 MANIFEST = "manifest.json"
@@ -36,6 +39,10 @@ FILES_LIMIT = 20_000
 BYTES_LIMIT = 4 << 30
 """Most bytes that the files of a bundle say they hold together."""
 
+_KEYS = frozenset({
+    "schema", "files", "snapshots", "unread", "processes", "facts", "ringscope", "redacted", "root", "in_container",
+    "command", "exit_code", "clocks", "disturbs",
+})  # fmt: skip
 _AGAIN = "copy the bundle again"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
@@ -83,11 +90,13 @@ class Manifest:
     facts: Mapping[str, int | str] = field(default_factory=dict)
 
 
-def read_manifest(file: InputFile) -> Manifest:
+def read_manifest(file: InputFile, drift: Drift | None = None) -> Manifest:
     """The manifest; InputError in one line when it is damaged, forged or of another version."""
     try:
         found = json.loads(file.data(MANIFEST_LIMIT).decode("utf-8"))
-        return _manifest(found, file.name)
+        manifest = _manifest(found, file.name)
+        (drift or Drift()).names("key", found, _KEYS, Source(file.name))
+        return manifest
     except RecursionError:
         raise InputError("a damaged manifest: nested too deeply", file.name, _AGAIN) from None
     except (ValueError, TypeError, LookupError, AttributeError) as error:
@@ -190,7 +199,8 @@ class _Hashing:
 class Bundles:
     """The bundles met on a walk, by the place of their manifest."""
 
-    def __init__(self) -> None:
+    def __init__(self, drift: Drift | None = None) -> None:
+        self._drift = drift
         self._manifests: dict[PurePosixPath, Manifest] = {}
         self._seen: dict[PurePosixPath, set[str]] = {}
 
@@ -209,7 +219,7 @@ class Bundles:
         root = file.location.parent
         if root in self._manifests:
             raise InputError("a second manifest in one bundle", file.name, _AGAIN)
-        self._manifests[root] = read_manifest(file)
+        self._manifests[root] = read_manifest(file, self._drift)
         self._seen[root] = set()
         return True
 

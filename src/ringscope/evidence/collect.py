@@ -18,11 +18,12 @@ from ringscope.errors import InputError
 from ringscope.evidence import hqds, kfd_proc, mqds, rls, topology
 from ringscope.evidence.bundle import Bundles, recording_of
 from ringscope.evidence.draft import Draft, generations_of, snapshot_of
+from ringscope.evidence.drift import Drift, Unknown
 from ringscope.evidence.files import InputFile, walk
 from ringscope.evidence.order import in_order, labels_of
-from ringscope.evidence.sniff import FileKind, dump_token, is_detail, sniff
+from ringscope.evidence.sniff import FileKind, dump_token, is_detail, root_of_value, sniff
 from ringscope.parts.layout import Generation
-from ringscope.recording import Recording
+from ringscope.recording import Recording, Source
 from ringscope.snapshot import Snapshot
 
 # What reads each kind of log or trace: ``read(path or stream, name) -> Recording``. Imported when a file asks for it.
@@ -41,6 +42,11 @@ RECORDING_READERS = {
 }
 
 
+_NO_KIND = "not a kind of file that ringscope knows"
+
+VALUE_BYTES = 4096
+"""Most bytes of a sysfs attribute: a page."""
+
 UNKNOWN_LIMIT = 2000
 """Most files that are no evidence: a folder with more is not a capture, and an archive with more is not meant well."""
 
@@ -50,13 +56,15 @@ class Capture:
     """Everything that was read.
 
     ``snapshots`` are in time order, as far as the evidence orders them; ``unread`` lists each file that was passed
-    over with the reason; ``notes`` say what ordered the snapshots and what they lack beside each other.
+    over with the reason; ``notes`` say what ordered the snapshots and what they lack beside each other; ``unknown``
+    tells of fields and lines that no reader of this version knows.
     """
 
     snapshots: tuple[Snapshot, ...] = ()
     recordings: tuple[Recording, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
 
 
 def collect(paths: Sequence[str | Path], generation: Generation | None = None) -> Capture:
@@ -71,8 +79,9 @@ def collect(paths: Sequence[str | Path], generation: Generation | None = None) -
             generation stays open, or nothing in ``paths`` is known.
     """
     unread: list[tuple[str, str]] = []
-    bundles = Bundles()
-    found = _Found(bundles)
+    drift = Drift()
+    bundles = Bundles(drift)
+    found = _Found(bundles, drift)
 
     def passed_over(path: str, why: str) -> None:
         bundles.refuse(path, why)
@@ -83,7 +92,9 @@ def collect(paths: Sequence[str | Path], generation: Generation | None = None) -
             continue
         with bundles.checked(file) as checked:
             why = found.read(checked)
-        if why and not bundles.hold(file):  # a bundle holds what its manifest says, also for other readers than us
+        if (
+            why and not found.strange(file) and not bundles.hold(file)
+        ):  # a bundle holds what its manifest says, also for other readers than us
             unread.append((file.name, why))
         if len(unread) > UNKNOWN_LIMIT:
             raise InputError(
@@ -93,6 +104,7 @@ def collect(paths: Sequence[str | Path], generation: Generation | None = None) -
     for manifest in bundles.manifests:
         found.recordings.append(recording_of(manifest))
         unread += manifest.unread
+    unread += found.stray()
     drafts = found.drafts()
     if not drafts and not found.recordings:
         passed = f" ({unread[0][0]}: {unread[0][1]})" if unread else ""
@@ -112,11 +124,12 @@ def collect(paths: Sequence[str | Path], generation: Generation | None = None) -
                 notes=(*snapshot.notes, *bundles.changed(draft.place)),
             )
             for draft, label in zip(order, labels, strict=True)
-            for snapshot in (snapshot_of(draft, label, generations),)
+            for snapshot in (snapshot_of(draft, label, generations, drift),)
         ),
         tuple(found.recordings),
         tuple(unread),
         (*notes, *_incomplete(order, labels)),
+        drift.found(),
     )
 
 
@@ -136,24 +149,44 @@ class _Found:
     """What the walk has met so far."""
 
     bundles: Bundles
+    drift: Drift
     dumps: list[tuple[InputFile, FileKind, object]] = field(default_factory=list)
     values: dict[PurePosixPath, list[kfd_proc.Value]] = field(default_factory=dict)
     nodes: dict[PurePosixPath, list[topology.NodeFile]] = field(default_factory=dict)
     recordings: list[Recording] = field(default_factory=list)
+    strangers: list[tuple[PurePosixPath, str, str]] = field(default_factory=list)
+
+    def strange(self, file: InputFile) -> bool:
+        """Remember a small file that nothing knows and that lies as a value of sysfs does."""
+        root = root_of_value(file.location)
+        if self.bundles.hold(file) and root not in (self.values.keys() | self.nodes.keys()):
+            return False
+        if root is None or len(file.head) > VALUE_BYTES or len(self.strangers) >= UNKNOWN_LIMIT:
+            return False
+        self.strangers.append((root, file.name, file.head.decode("ascii", "replace").strip("\0\n")))
+        return True
+
+    def stray(self) -> list[tuple[str, str]]:
+        """Once every file was met: those that lie among known values are values of a newer driver, others are not."""
+        roots = self.values.keys() | self.nodes.keys()
+        for root, name, text in self.strangers:
+            if root in roots:
+                self.drift.add("file", f"{PurePosixPath(name).name}: {text}", Source(name, 1))
+        return [(name, _NO_KIND) for root, name, _ in self.strangers if root not in roots]
 
     def read(self, file: InputFile) -> str | None:
         """Read one file; why not, when it is passed over."""
         kind = sniff(file.head, file.location)
         if kind and kind in _DUMP_READERS:
-            self.dumps.append((file, kind, _DUMP_READERS[kind](file)))
+            self.dumps.append((file, kind, _DUMP_READERS[kind](file, self.drift)))
         elif kind is FileKind.PROC:
             value = kfd_proc.read(file)
             self.values.setdefault(kfd_proc.root_of(file.location), []).append(value)
         elif kind is FileKind.TOPOLOGY:
-            self.nodes.setdefault(file.location.parents[2], []).append(topology.read(file))
+            self.nodes.setdefault(file.location.parents[2], []).append(topology.read(file, self.drift))
         elif kind and kind in RECORDING_READERS:
             reader = importlib.import_module(RECORDING_READERS[kind])
-            recording = reader.read(file.path or file.stream(), file.name)
+            recording = reader.read(file.path or file.stream(), file.name, drift=self.drift)
             self.recordings.append(self.bundles.hosted(file, recording))
         elif kind is FileKind.ROCMINFO:
             return "rocminfo output, which answers nothing about queues"
@@ -162,7 +195,7 @@ class _Found:
         elif not is_detail(file.location):
             if file.location.name in {"mqds", "hqds", "rls"}:
                 raise InputError(f"does not begin like {file.location.name}", file.name, "capture the file again")
-            return "empty" if not file.head else "not a kind of file that ringscope knows"
+            return "empty" if not file.head else _NO_KIND
         return None
 
     def drafts(self) -> list[Draft]:
@@ -184,7 +217,7 @@ class _Found:
                 place = near[0]
             else:
                 place = root if root.parent in drafts else root.parent
-            drafts.setdefault(place, Draft(place, 0)).processes = kfd_proc.processes_of(values)
+            drafts.setdefault(place, Draft(place, 0)).processes = kfd_proc.processes_of(values, self.drift)
         if self.nodes and not drafts:
             place = next(iter(self.nodes)).parent
             drafts[place] = Draft(place, 0)
@@ -196,7 +229,7 @@ class _Found:
         return list(drafts.values())
 
 
-_DUMP_READERS: dict[FileKind, Callable[[InputFile], object]] = {
+_DUMP_READERS: dict[FileKind, Callable[[InputFile, Drift], object]] = {
     FileKind.MQDS: mqds.read,
     FileKind.HQDS: hqds.read,
     FileKind.RLS: rls.read,

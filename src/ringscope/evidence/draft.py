@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from ringscope.errors import InputError
 from ringscope.evidence import generation as gen
 from ringscope.evidence import hqds, kfd_proc, mqds, rls, topology
+from ringscope.evidence.drift import Drift
 from ringscope.evidence.sniff import FileKind
 from ringscope.parts import mqd
 from ringscope.parts.layout import Generation, Image, Layout
@@ -62,7 +63,7 @@ def generations_of(drafts: Sequence[Draft], asked: Generation | None) -> dict[in
     return decided
 
 
-def snapshot_of(draft: Draft, label: str, generations: dict[int, Generation]) -> Snapshot:
+def snapshot_of(draft: Draft, label: str, generations: dict[int, Generation], drift: Drift | None = None) -> Snapshot:
     """The snapshot that its files show; InputError when they contradict each other."""
     notes = list(draft.mqds.notes) if draft.mqds else []
     if draft.mqds and not draft.mqds.processes and draft.hqds is None:
@@ -73,7 +74,7 @@ def snapshot_of(draft: Draft, label: str, generations: dict[int, Generation]) ->
     devices = {dump.gpu_id: _device(dump, generations) for dump in draft.hqds or ()}
     for dump in draft.rls or ():
         device = devices.get(dump.gpu_id) or Device(dump.node, dump.gpu_id, dump.source)
-        packets = rls.decode(dump.runlist, generations[dump.gpu_id]) if dump.runlist.words else ()
+        packets = rls.decode(dump.runlist, generations[dump.gpu_id], drift) if dump.runlist.words else ()
         devices[dump.gpu_id] = replace(device, runlist=replace(dump.runlist, packets=packets))
     for node in draft.nodes or ():
         device = devices.get(node.gpu_id) or Device(node.node, node.gpu_id, node.source)

@@ -10,6 +10,7 @@ import re
 from array import array
 
 from ringscope.errors import InputError
+from ringscope.evidence.drift import Drift
 from ringscope.evidence.files import InputFile
 from ringscope.recording import Source
 from ringscope.snapshot import Run
@@ -21,13 +22,20 @@ _ROW_HEX = len(" 00000000") * 8
 _AGAIN = "capture the file again, whole"
 
 
-class Scanner:
-    """Reads a text file as a sequence of blocks."""
+# Text in a block that is no row: what it means may be unknown, but it is whole.
+_TEXT = re.compile(r" {1,16}(?!\s*[0-9a-f]{8}:)[A-Za-z][ -~]*\n")
+_ROWS = re.compile(rf"{ROWS}+")
 
-    def __init__(self, file: InputFile) -> None:
+
+class Scanner:
+    """Reads a text file as a sequence of blocks; lines that no reader knows are told to ``drift``."""
+
+    def __init__(self, file: InputFile, drift: Drift) -> None:
         self._name = file.name
+        self._drift = drift
         self._text = file.text()
-        if self._text and not self._text.endswith("\n"):
+        self._cut = len(self._text) if self._text and not self._text.endswith("\n") else None
+        if self._cut is not None:
             self._text += "\n"  # a pasted file may lack it; a cut row is not a row and is found out below
         self._at = 0
         self._line = 1
@@ -49,6 +57,26 @@ class Scanner:
             self._line += found.group().count("\n")
         return found
 
+    def pass_unknown(self, rows: bool = False) -> bool:
+        """Pass an unknown line of a block, with the rows below it if so asked; False when the next line is none.
+
+        A line that lacks its end is none: it may be a known one, cut.
+        """
+        at, end = self.here, self._at
+        found = _TEXT.match(self._text, end)
+        if found is None or found.end() > (self._cut or len(self._text)):
+            return False
+        self.take(_TEXT)
+        below = self.take(_ROWS) if rows else None
+        more = f" and {below.group().count(chr(10))} rows" if below else ""
+        self._drift.add("line", found.group().rstrip() + more, at)
+        return True
+
+    def note(self, what: str, text: str, at: Source) -> None:
+        """Tell of something unknown within a block; nothing when there is no text."""
+        if text:
+            self._drift.add(what, text, at)
+
     def cut(self, what: str) -> InputError:
         """The error for a block that is not whole; names the line at which it breaks off."""
         line = self._text[self._at : self._at + 200].split("\n", 1)[0]
@@ -69,6 +97,11 @@ def runs_of(rows: str, indent: int = 4) -> list[Run]:
         runs[-1][1].append(text)
         following, short = address + len(text) // 9 * 4, len(text) != _ROW_HEX
     return [Run(address, _little_endian("".join(texts))) for address, texts in runs]
+
+
+def words_of(data: bytes) -> str:
+    """Some words as the driver prints them."""
+    return " ".join(f"{int.from_bytes(data[at : at + 4], 'little'):08x}" for at in range(0, len(data), 4))
 
 
 def _little_endian(text: str) -> bytes:

@@ -9,7 +9,13 @@ from __future__ import annotations
 
 import re
 
+from ringscope.evidence.drift import Held
 from ringscope.recording import Kind
+
+HELD = Held(
+    "the text of Linux 4.15 and later; tracepoints and functions of amdkfd of January 2026",
+    "kernel documentation and the driver's source: no trace of a machine was at hand",
+)
 
 # function tracer: ``func [module] <-caller``; function_graph: ``|  func [module]() {`` or ``();``.
 FUNCTION = re.compile(rb": (\w{1,64})(?: \[\w{1,32}\])? <-")

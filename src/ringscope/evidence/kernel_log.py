@@ -14,7 +14,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ringscope.evidence.drift import Held
 from ringscope.recording import Kind
+
+HELD = Held(
+    "amdkfd and amdgpu of January 2026; wordings of Linux 4.13 to 6.14 where a row names them",
+    "the driver's source: no kernel log of a machine was at hand",
+)
 
 
 def number(text: bytes) -> int:

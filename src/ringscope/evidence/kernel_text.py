@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from ringscope.errors import InputError
 from ringscope.evidence import ftrace
+from ringscope.evidence.drift import Drift
 from ringscope.evidence.kernel_log import FACTS, LIMITS, MESSAGES, Message, number
-from ringscope.evidence.kfd_trace import KfdTrace
+from ringscope.evidence.kfd_trace import WORDS, KfdTrace
 from ringscope.evidence.lines import BLOCK_BYTES, Blocks, PathOrStream, lines_with, opened
 from ringscope.evidence.profile import text as printable
 from ringscope.evidence.stamps import STAMP, Stamped, stamped
@@ -24,6 +25,7 @@ from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
 # Events of a kind are kept up to this many and counted beyond; of lines that no table knows, the first are shown.
 KEPT_PER_KIND = 1 << 16
 KEPT_UNKNOWN = 20
+_TOLD_UNKNOWN = 10_000  # lines of the driver that are told by their shape; further ones are counted
 _NAMES = 4096  # different functions, tracepoints and trace lines counted
 _TEXT_CHARS = 240
 
@@ -90,8 +92,9 @@ class _Creation:
 class _Text:
     """The state of one reading."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, drift: Drift) -> None:
         self.name = name
+        self.drift = drift
         self.events: list[Event] = []
         self.kinds: Counter[Kind] = Counter()
         self.counters: Counter[str] = Counter()
@@ -151,6 +154,8 @@ class _Text:
             self.counters["suppressed_messages"] += int(suppressed[1])
         elif _OURS.search(line) and not line.startswith(b"#"):
             self.unknown += 1
+            if self.unknown <= _TOLD_UNKNOWN:
+                self.drift.add("line", _readable(said.text), source)
             if self.unknown <= KEPT_UNKNOWN:
                 self._emit(Kind.KERNEL_MESSAGE, said, source, {"text": _readable(said.text)})
 
@@ -170,6 +175,7 @@ class _Text:
         if traced is None or not traced.known:
             return False
         self._count(f"kfd-trace:{traced.name}")
+        self.drift.names("field", traced.attrs, WORDS, source)
         if traced.kind is not None:
             attrs = dict(traced.attrs)
             if traced.pid is not None:
@@ -280,6 +286,8 @@ class _Text:
 
     def recording(self, blocks: Blocks) -> Recording:
         """Everything read so far."""
+        if self.unknown > _TOLD_UNKNOWN:
+            self.drift.add("line", "further lines of the driver", Source(self.name), self.unknown - _TOLD_UNKNOWN)
         counters = {"lines": blocks.lines, "unknown_lines": self.unknown}
         counters |= {name: count for name, count in self.counters.items() if count}
         counters |= dict(self.names)
@@ -315,7 +323,7 @@ def _readable(message: bytes) -> str:
     return printable(message[:_TEXT_CHARS].decode("utf-8", "replace"))
 
 
-def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES) -> Recording:
+def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES, drift: Drift | None = None) -> Recording:
     """Reads dmesg, journal or ftrace text of any size in bounded memory.
 
     Events are those of the tables; one of the kernel log carries ``message`` (its name in the table), ``meaning`` and
@@ -329,13 +337,14 @@ def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES) -> Rec
         source: a path, or a binary stream read to its end.
         name: what the file is called in events and errors.
         block_bytes: bytes searched at once; changes speed only.
+        drift: told of the driver's lines that no table knows.
 
     Raises:
         InputError: nothing in it is a kernel's, or the file cannot be read.
     """
     with opened(source, name) as stream:
         blocks = Blocks(stream, block_bytes)
-        text = _Text(name)
+        text = _Text(name, drift or Drift())
         for first_line, data in blocks:
             text.block(first_line, data)
     if blocks.lines and text.silent and not text.stamps:

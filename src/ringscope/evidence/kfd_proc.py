@@ -12,11 +12,17 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from ringscope.errors import InputError
+from ringscope.evidence.drift import Drift, Held
 from ringscope.evidence.files import InputFile
 from ringscope.evidence.sniff import PROC_PATH
 from ringscope.evidence.topology import decimal
 from ringscope.recording import Source
 from ringscope.snapshot import Queue, QueueType
+
+HELD = Held(
+    "amdkfd of January 2026 (ioctl interface 1.17)",
+    "the driver's source: no capture of these files was at hand",
+)
 
 # ``enum kfd_queue_type`` (kfd_priv.h), which ``type`` prints.
 _TYPES = {
@@ -67,17 +73,29 @@ def _place(location: PurePosixPath) -> tuple[int, tuple[str, ...]]:
     return int(found[1]), tuple(found[2].split("/"))
 
 
-def processes_of(values: Iterable[Value]) -> tuple[SysfsProcess, ...]:
-    """The processes in pid order, the queues of each in qid order; InputError when a queue lacks one of its files."""
+def processes_of(values: Iterable[Value], drift: Drift | None = None) -> tuple[SysfsProcess, ...]:
+    """The processes in pid order, the queues of each in qid order; InputError when a queue lacks one of its files.
+
+    A queue of an unknown type stays among the process's ``usage``, and is told to ``drift``.
+    """
     gathered: dict[int, dict[tuple[str, ...], Value]] = {}
     for value in values:
         gathered.setdefault(value.pid, {})[value.key] = value
-    return tuple(_process(pid, found) for pid, found in sorted(gathered.items()))
+    return tuple(_process(pid, found, drift or Drift()) for pid, found in sorted(gathered.items()))
 
 
-def _process(pid: int, found: dict[tuple[str, ...], Value]) -> SysfsProcess:
-    qids = sorted({int(key[1]) for key in found if key[0] == "queues"})
-    usage = {"/".join(key): value.value for key, value in found.items() if key[0] not in ("queues", "pasid")}
+def _process(pid: int, found: dict[tuple[str, ...], Value], drift: Drift) -> SysfsProcess:
+    strange = set()
+    for key, value in found.items():
+        if key[0] == "queues" and key[2] == "type" and value.value not in _TYPES:
+            drift.add("value", f"queue type {value.value}", value.source)
+            strange.add(key[1])
+    qids = sorted({key[1] for key in found if key[0] == "queues"} - strange, key=int)
+    usage = {
+        "/".join(key): value.value
+        for key, value in found.items()
+        if key[0] != "pasid" and (key[0] != "queues" or key[1] in strange)
+    }
     pasid = found.get(("pasid",))
     # Newer drivers print 0 here: a PASID belongs to a process's use of one device.
     return SysfsProcess(
@@ -89,12 +107,10 @@ def _process(pid: int, found: dict[tuple[str, ...], Value]) -> SysfsProcess:
     )
 
 
-def _queue(qid: int, found: dict[tuple[str, ...], Value]) -> Queue:
-    gpuid, size, kind = (found.get(("queues", str(qid), name)) for name in ("gpuid", "size", "type"))
+def _queue(name: str, found: dict[tuple[str, ...], Value]) -> Queue:
+    gpuid, size, kind = (found.get(("queues", name, what)) for what in ("gpuid", "size", "type"))
     if gpuid is None or kind is None:
-        present = next(value for key, value in found.items() if key[:2] == ("queues", str(qid)))
+        present = next(value for key, value in found.items() if key[:2] == ("queues", name))
         absent = "type" if gpuid else "gpuid"
-        raise InputError(f"queue {qid} has no file {absent!r}", present.source.file, "copy the folder again, whole")
-    if kind.value not in _TYPES:
-        raise InputError(f"no queue type: {kind.value}", str(kind.source), "expected 0 (compute) to 5")
-    return Queue(gpuid.value, _TYPES[kind.value], gpuid.source, qid=qid, ring_bytes=size.value if size else None)
+        raise InputError(f"queue {name} has no file {absent!r}", present.source.file, "copy the folder again, whole")
+    return Queue(gpuid.value, _TYPES[kind.value], gpuid.source, qid=int(name), ring_bytes=size.value if size else None)

@@ -10,7 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ringscope.evidence.drift import Held
 from ringscope.recording import Kind, Value
+
+HELD = Held("a local patch of amdkfd, January 2026; it is not upstream", "the patch's source")
 
 LINE = re.compile(
     rb"(?:\[KFD-TRACE\] *|\b(?=KFD_MAP_QUEUES_CPSCH:))([A-Z][A-Z0-9_]{1,40}):((?: *\w{1,40}=[\w-]{1,40})+)"
@@ -26,6 +29,11 @@ _KINDS = {
     "DESTROY_QUEUE": Kind.QUEUE_DESTROY,
 }
 _PARTS = {"CREATE_QUEUE_BEFORE_PQM", "CREATE_QUEUE_CPSCH", "ADD_QUEUE_MES_SUCCESS"}
+WORDS = frozenset({
+    "pid", "gpu_id", "queue_type", "qid", "doorbell", "doorbell_offset_in_process", "mqd_addr", "pasid", "is_active",
+    "enable_mes", "doorbell_id", "process_index", "base_queue_id", "pipe", "queue", "priority", "type", "ret",
+})  # fmt: skip
+"""Words of its lines, by the names that events have for them."""
 _KEYS = {"queue_id": "qid", "doorbell_offset": "doorbell"}
 # Creations begun and not finished that are remembered; a failed one stays until it is pushed out.
 _OPEN = 4096

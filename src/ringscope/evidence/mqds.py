@@ -15,11 +15,17 @@ import re
 from typing import NamedTuple
 
 from ringscope.errors import InputError
-from ringscope.evidence.dump import ROWS, Scanner, runs_of
+from ringscope.evidence.drift import Drift, Held
+from ringscope.evidence.dump import ROWS, Scanner, runs_of, words_of
 from ringscope.evidence.files import InputFile
 from ringscope.parts.mqd import HEADER, MQD_DWORDS
 from ringscope.recording import Source
 from ringscope.snapshot import QueueType
+
+HELD = Held(
+    "amdkfd of January 2026 (ioctl interface 1.17); Linux 5.10.134 with the driver of ROCm 7.0.2",
+    "captures of an MI308X (gfx942); for other generations the driver's source",
+)
 
 
 class QueueDump(NamedTuple):
@@ -47,8 +53,9 @@ class MqdsFile(NamedTuple):
     notes: tuple[str, ...]
 
 
-_PROCESS = re.compile(r"Process (\d{1,10}) PASID (\d{1,10}):\n")
-_QUEUE = re.compile(rf"  (Compute queue|SDMA queue|DIQ) on device ([0-9a-f]{{1,8}})\n({ROWS}*)")
+_PROCESS = re.compile(r"Process (\d{1,10}) PASID (\d{1,10})((?!\d)[ -~]{0,200}?):\n")
+_QUEUE = re.compile(r"  (Compute queue|SDMA queue|DIQ) on device ([0-9a-f]{1,8})((?![0-9a-f])[ -~]{0,200})\n")
+_IMAGES = re.compile(rf"({ROWS}*)")
 # What the driver prints in a queue's place when it meets one that it does not know; no dump follows.
 _ODD = re.compile(r"  ((?:Bad|Weird|Queue node)[^\n]{0,100})\n")
 
@@ -56,9 +63,9 @@ _PID_FOR_PASID = "this driver prints the pid in place of the PASID"
 _TYPES = {"Compute queue": QueueType.COMPUTE, "SDMA queue": QueueType.SDMA, "DIQ": QueueType.DIQ}
 
 
-def read(file: InputFile) -> MqdsFile:
+def read(file: InputFile, drift: Drift | None = None) -> MqdsFile:
     """Every process of the file; InputError with the line when the file is cut or is no ``mqds``."""
-    scanner = Scanner(file)
+    scanner = Scanner(file, drift or Drift())
     processes: list[ProcessDump] = []
     notes: list[str] = []
     while scanner.more():
@@ -66,6 +73,7 @@ def read(file: InputFile) -> MqdsFile:
         process = scanner.take(_PROCESS)
         if not process:
             raise scanner.cut("not an MQD dump")
+        scanner.note("field", process[3], source)
         queues = []
         while True:
             at = scanner.here
@@ -73,6 +81,8 @@ def read(file: InputFile) -> MqdsFile:
                 queues.append(_queue(scanner, found, at, notes))
             elif odd := scanner.take(_ODD):
                 notes.append(f"{at}: the driver says {odd[1]!r} in place of a queue")
+            elif scanner.pass_unknown(rows=True):
+                continue
             else:
                 break
         pid, pasid = int(process[1]), int(process[2])
@@ -84,8 +94,14 @@ def read(file: InputFile) -> MqdsFile:
 
 
 def _queue(scanner: Scanner, found: re.Match[str], at: Source, notes: list[str]) -> QueueDump:
+    scanner.note("field", found[3], at)
+    while scanner.pass_unknown():
+        pass
+    first = scanner.here
+    rows = scanner.take(_IMAGES)
+    text = rows.group() if rows else ""
     try:
-        runs = runs_of(found[3])
+        runs = runs_of(text)
     except ValueError as error:
         raise scanner.cut(f"a damaged MQD dump ({error})") from None
     kind = _TYPES[found[1]]
@@ -93,16 +109,19 @@ def _queue(scanner: Scanner, found: re.Match[str], at: Source, notes: list[str])
     if len(sizes) != 1 or any(run.address for run in runs):
         raise scanner.cut("an MQD whose dump is not whole")
     size = sizes.pop() // 4
+    known = max(_SDMA_DWORDS) if kind is QueueType.SDMA else MQD_DWORDS
     if kind is QueueType.SDMA:
-        if size not in _SDMA_DWORDS:
+        if size not in _SDMA_DWORDS and not known < size < MQD_DWORDS:
             raise scanner.cut(f"an SDMA MQD of {size} dwords")
-    elif size != MQD_DWORDS or any(run.data[:4] != _HEADER for run in runs):
+    elif size < MQD_DWORDS or any(run.data[:4] != _HEADER for run in runs):
         raise scanner.cut(f"no compute MQD: {size} of {MQD_DWORDS} dwords, or no header {HEADER:08x}")
-    lines = found[3].count("\n") // len(runs)
+    if size > known:
+        scanner.note("register", f"behind the {known} dwords of an MQD: {words_of(runs[0].data[known * 4 :])}", first)
+    lines = text.count("\n") // len(runs)
     if len(runs) > 1 and kind is not QueueType.COMPUTE:
         notes.append(f"{at}: this driver dumps the {found[1]} {len(runs)} times; only the first dump is its own")
         runs = runs[:1]
-    images = tuple((run.data, Source(at.file, at.line + 1 + copy * lines)) for copy, run in enumerate(runs))
+    images = tuple((run.data, Source(at.file, first.line + copy * lines)) for copy, run in enumerate(runs))
     return QueueDump(int(found[2], 16), kind, images, at)
 
 
@@ -113,14 +132,18 @@ _SDMA_DWORDS = (128, 130)
 
 def _require_whole(processes: list[ProcessDump]) -> None:
     """Every compute queue of a device has as many images as the device has XCCs."""
-    copies: dict[int, int] = {}
+    shapes: dict[int, tuple[int, int]] = {}
     for process in processes:
         for queue in process.queues:
-            if queue.type is QueueType.COMPUTE and copies.setdefault(queue.gpu_id, len(queue.images)) != len(
-                queue.images
-            ):
+            if queue.type is not QueueType.COMPUTE:
+                continue
+            images, size = shape = len(queue.images), len(queue.images[0][0])
+            if shapes.setdefault(queue.gpu_id, shape) != shape:
+                others, other_size = shapes[queue.gpu_id]
                 raise InputError(
-                    f"a compute queue with {len(queue.images)} images where others have {copies[queue.gpu_id]}",
+                    f"a compute queue with {images} images where others have {others}"
+                    if images != others
+                    else f"a compute MQD of {size} bytes where others have {other_size}",
                     str(queue.source),
                     "capture the file again, whole",
                 )

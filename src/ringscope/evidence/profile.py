@@ -19,7 +19,7 @@ _NAMES = 4096
 _TEXT_CHARS = 1000
 _PLACE = ("agent", "queue", "stream")
 
-_INTEGER = re.compile(r"\s*-?\d{1,19}\s*")
+_INTEGER = re.compile(r"\s*-?\d{1,19}\s*", re.ASCII)
 _AGENT = re.compile(r"Agent (\d{1,9})")
 
 Field = object
@@ -54,6 +54,11 @@ def extent(sizes: Iterable[Field]) -> str | None:
     """A grid or workgroup as ``1024x1024x1``; None when a size is missing."""
     numbers = [integer(size) for size in sizes]
     return None if not numbers or None in numbers else "x".join(map(str, numbers))
+
+
+def kept(row: Mapping[str, Field], names: Iterable[str]) -> dict[str, Value | None]:
+    """The fields that no table knows, as attributes that cannot be taken for others: ``unknown:NAME``."""
+    return {f"unknown:{text(name)}": label(row.get(name)) for name in names}
 
 
 class Timeline:

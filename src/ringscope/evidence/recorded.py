@@ -10,24 +10,32 @@ import json
 from collections import Counter
 from typing import Any
 
-from ringscope.errors import InputError
-from ringscope.evidence.lines import Blocks, PathOrStream, opened
+from ringscope.errors import InputError, printable
+from ringscope.evidence.drift import Drift, Held
+from ringscope.evidence.lines import BLOCK_BYTES, Blocks, PathOrStream, opened
 from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
+
+HELD = Held("ringscope.recording/1", "recordings of this version")
 
 SCHEMA = "ringscope.recording/1"
 KEPT_PER_KIND = 1 << 16
 """Events of a kind that are kept; a long run has millions of packets, and the rest is only counted."""
 
 
-def read(source: PathOrStream, name: str) -> Recording:
-    """The Recording; InputError with the line when it is cut off or none of ours."""
+def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES, drift: Drift | None = None) -> Recording:
+    """The Recording; InputError with the line when it is cut off or none of ours.
+
+    An event of a kind that this version does not know is told to ``drift`` and counted as ``unknown:KIND``.
+    """
+    drift = drift or Drift()
+    strange: Counter[str] = Counter()
     events: list[Event] = []
     kinds: Counter[Kind] = Counter()
     head: dict[str, Any] | None = None
     tail: dict[str, Any] | None = None
     clock = Clock.UNKNOWN
     with opened(source, name) as stream:
-        blocks = Blocks(stream)
+        blocks = Blocks(stream, block_bytes)
         for first, data in blocks:
             for number, line in enumerate(data.splitlines(), first):
                 at = Source(name, number)
@@ -36,10 +44,16 @@ def read(source: PathOrStream, name: str) -> Recording:
                 value = _parsed(line, at)
                 if head is None:
                     head, clock = _head(value, at)
+                    drift.names("key", head, ("schema", "origin", "clock"), at)
                 elif isinstance(value, dict):
                     tail = value
+                    drift.names("key", tail, ("counters", "facts"), at)
                 else:
                     event = _event(value, clock, at)
+                    if isinstance(event, str):
+                        drift.add("event", line.decode("utf-8", "replace"), at)
+                        strange[f"unknown:{printable(event[:64])}"] += 1
+                        continue
                     kinds[event.kind] += 1
                     if kinds[event.kind] <= KEPT_PER_KIND:
                         events.append(event)
@@ -52,7 +66,7 @@ def read(source: PathOrStream, name: str) -> Recording:
     notes = tuple(
         f"{name}: the first {KEPT_PER_KIND} of {count} {kind} events are kept" for kind, count in more.items()
     )
-    return Recording(name, tuple(events), counters or {}, facts or {}, notes)
+    return Recording(name, tuple(events), (counters or {}) | dict(strange), facts or {}, notes)
 
 
 def _bad(at: Source) -> InputError:
@@ -75,18 +89,19 @@ def _head(value: Any, at: Source) -> tuple[dict[str, Any], Clock]:
         raise _bad(at) from None
 
 
-def _event(value: Any, clock: Clock, at: Source) -> Event:
+def _event(value: Any, clock: Clock, at: Source) -> Event | str:
+    """The event, or the name of a kind that is not known."""
     if not isinstance(value, list) or len(value) != 4:
         raise _bad(at)
     time_ns, kind, pid, attrs = value
     if not isinstance(time_ns, int) or not isinstance(pid, int | None) or not _plain(attrs, (int, str)):
         raise _bad(at)
-    try:
-        return Event(time_ns, Kind(kind), attrs, at, clock, pid)
-    except ValueError:
-        raise InputError(
-            f"an event of unknown kind {kind!r}", str(at), "read it with the version that wrote it"
-        ) from None
+    if not isinstance(kind, str):
+        raise _bad(at)
+    return Event(time_ns, Kind(kind), attrs, at, clock, pid) if kind in _KINDS else kind
+
+
+_KINDS = frozenset(kind.value for kind in Kind)
 
 
 def _plain(value: object, types: type[Value] | tuple[type, ...]) -> bool:

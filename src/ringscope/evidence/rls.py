@@ -11,11 +11,17 @@ import struct
 from typing import NamedTuple
 
 from ringscope.errors import InputError
+from ringscope.evidence.drift import Drift, Held
 from ringscope.evidence.dump import Scanner, runs_of
 from ringscope.evidence.files import InputFile
 from ringscope.parts.layout import Generation, Image, Layout
 from ringscope.recording import Source
 from ringscope.snapshot import Packet, Runlist
+
+HELD = Held(
+    "amdkfd of January 2026 (ioctl interface 1.17)",
+    "the driver's source: no capture of a runlist was at hand",
+)
 
 
 class RunlistDump(NamedTuple):
@@ -27,14 +33,14 @@ class RunlistDump(NamedTuple):
     runlist: Runlist
 
 
-_NODE = re.compile(r"Node (\d{1,9}), gpu_id ([0-9a-f]{1,8}):\n")
+_NODE = re.compile(r"Node (\d{1,9}), gpu_id ([0-9a-f]{1,8})((?![0-9a-f])[ -~]{0,200}?):\n")
 _NONE = re.compile(r"  No active runlist\n")
 _IB = re.compile(r"(?:  [0-9a-f]{8}:(?: [0-9a-f]{8}){1,8}\n)+")
 
 
-def read(file: InputFile) -> tuple[RunlistDump, ...]:
+def read(file: InputFile, drift: Drift | None = None) -> tuple[RunlistDump, ...]:
     """The runlist of every device; InputError with the line when the file is cut or is no ``rls``."""
-    scanner = Scanner(file)
+    scanner = Scanner(file, drift or Drift())
     if not scanner.more():
         raise InputError(
             "an empty rls file, which no driver writes", file.name, "copy it with cat: tar and rsync see no size in it"
@@ -45,13 +51,18 @@ def read(file: InputFile) -> tuple[RunlistDump, ...]:
         node = scanner.take(_NODE)
         if not node:
             raise scanner.cut("not a runlist dump")
+        scanner.note("field", node[3], source)
         at = scanner.here
-        if scanner.take(_NONE):
+        while not (none := scanner.take(_NONE)) and scanner.pass_unknown():
+            at = scanner.here
+        if none:
             words: tuple[int, ...] = ()
         elif ib := scanner.take(_IB):
             words = _words(scanner, ib.group())
         else:
             raise scanner.cut(f"no runlist of node {node[1]}")
+        while scanner.pass_unknown():
+            pass
         found.append(RunlistDump(int(node[1]), int(node[2], 16), source, Runlist(words, at)))
     return tuple(found)
 
@@ -66,8 +77,11 @@ def _words(scanner: Scanner, rows: str) -> tuple[int, ...]:
     return struct.unpack(f"<{len(runs[0].data) // 4}I", runs[0].data)
 
 
-def decode(runlist: Runlist, generation: Generation) -> tuple[Packet, ...]:
-    """The PM4 packets of a runlist; InputError with the line when its words are none."""
+def decode(runlist: Runlist, generation: Generation, drift: Drift | None = None) -> tuple[Packet, ...]:
+    """The PM4 packets of a runlist; InputError with the line when its words are none.
+
+    A packet that no table knows keeps its words under its opcode's number, and is told to ``drift``.
+    """
     from ringscope.parts import pm4  # noqa: PLC0415  few captures hold a runlist, and its tables take time
 
     packets, at = [], 0
@@ -81,6 +95,8 @@ def decode(runlist: Runlist, generation: Generation) -> tuple[Packet, ...]:
         layout = _layout(body[0], dwords, generation)
         if len(body) < dwords or layout.dwords != dwords:
             raise InputError(f"not a runlist: a {layout.name} of {len(body)} dwords", str(source), "capture it again")
+        if not layout.registers and drift:
+            drift.add("packet", f"{layout.name} of {dwords} dwords", source)
         packets.append(Packet(Image(layout, struct.pack(f"<{dwords}I", *body)), source))
         at += dwords
     return tuple(packets)

@@ -15,10 +15,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ringscope.errors import InputError
-from ringscope.evidence.lines import PathOrStream
-from ringscope.evidence.profile import Field, Timeline, extent, integer, text
-from ringscope.evidence.sqlite import Database, database
-from ringscope.recording import Kind, Recording
+from ringscope.evidence.drift import Drift, Held
+from ringscope.evidence.lines import BLOCK_BYTES, PathOrStream
+from ringscope.evidence.profile import Field, Timeline, extent, integer, kept, text
+from ringscope.evidence.sqlite import Database, database, quoted
+from ringscope.recording import Kind, Recording, Source
+
+HELD = Held(
+    "rocprofiler-sdk-rocpd schemas 3.0 to 4.1 (ROCm 7)",
+    "the schemas' source; no database of a machine was at hand",
+)
 
 _TABLE = re.compile(
     r"rocpd_(kernel_dispatch|memory_copy|region|string|event|timestamp|track|info_process|info_agent"
@@ -56,7 +62,7 @@ class _Run:
                 select[column] = f"d.{column}"
             elif split and column in self.columns("track"):
                 select[column] = f"t.{column}"
-        select |= {column: f'd."{column}"' for column in own if column in columns}
+        select |= {column: f"d.{quoted(column)}" for column in own if column in columns}
         for number, (alias, (key, of)) in enumerate(names.items()):
             named = next((name for name in _NAME_COLUMNS if name in self.columns(of)), None)
             if key in columns and named:
@@ -87,29 +93,57 @@ class _Run:
 _NAME_COLUMNS = ("string", "display_name", "kernel_name")
 
 
-def read(source: PathOrStream, name: str) -> Recording:
+# Columns of the tables that are read here; those that an event does not keep are known all the same.
+_KNOWN = {
+    "kernel_dispatch": frozenset({
+        "id", "guid", "nid", *_PLACE, "kernel_id", "dispatch_id", "start", "end", "start_id", "end_id", "track_id",
+        "private_segment_size", "group_segment_size", *_SIZES, "region_name_id", "event_id", "extdata",
+    }),
+    "memory_copy": frozenset({
+        "id", "guid", "nid", *_PLACE, "start", "end", "start_id", "end_id", "track_id", "name_id", "dst_agent_id",
+        "dst_address", "src_agent_id", "src_address", "size", "region_name_id", "event_id", "extdata",
+    }),
+    "region": frozenset({
+        "id", "guid", "nid", *_PLACE, "start", "end", "start_id", "end_id", "track_id", "name_id", "event_id",
+        "extdata",
+    }),
+}  # fmt: skip
+_OTHER_TABLES = re.compile(
+    r"rocpd_(info_(node|thread|queue|stream|pmc|code_object)|arg|pmc_event|sample|memory_allocate)(_\w{1,64})?",
+    re.ASCII,
+)
+
+
+def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES, drift: Drift | None = None) -> Recording:
     """Reads every run of a database.
 
     Events and counters as :func:`ringscope.evidence.rocprofv3.read`; ``agent`` is the agent's absolute index.
-    Facts: ``schema`` (the version that the file says it has).
+    Facts: ``schema`` (the version that the file says it has). A column that no table here knows stays an
+    attribute, ``unknown:NAME``, and is told to ``drift``, as is a table.
 
     Raises:
         InputError: no rocpd tables, a damaged database, or one too large to be read from a stream.
     """
-    timeline = Timeline(name)
+    timeline, drift = Timeline(name), drift or Drift()
     with database(source, name) as opened:
         runs: dict[str, dict[str, str]] = {}
         for table in opened.tables:
             if found := _TABLE.fullmatch(table):
                 runs.setdefault(found[2], {})[found[1]] = table
+            elif table.startswith("rocpd_") and not _OTHER_TABLES.fullmatch(table):
+                drift.add("table", table, Source(name))
         if not any({"kernel_dispatch", "memory_copy", "region"} & tables.keys() for tables in runs.values()):
             raise InputError("no rocpd tables in this database", name, "give the *_results.db of rocprofv3")
         for tables in runs.values():
-            _run(_Run(tables, opened), timeline)
+            _run(_Run(tables, opened), timeline, drift)
     return timeline.recording()
 
 
-def _run(run: _Run, timeline: Timeline) -> None:
+def _run(run: _Run, timeline: Timeline, drift: Drift) -> None:
+    strange = {
+        table: drift.names("column", run.columns(table), known, Source(timeline.name))
+        for table, known in _KNOWN.items()
+    }
     for row in run.simple("metadata", ("tag", "value")):
         if row["tag"] == "schema_version":
             timeline.facts.setdefault("schema", text(row["value"]) or str(integer(row["value"])))
@@ -125,7 +159,8 @@ def _run(run: _Run, timeline: Timeline) -> None:
 
     if "kernel_dispatch" in run.tables:
         named = {"kernel": ("kernel_id", "info_kernel_symbol"), "region": ("region_name_id", "string")}
-        for row in run.rows("kernel_dispatch", ("dispatch_id", *_SIZES), named):
+        own: tuple[str, ...] = ("dispatch_id", *_SIZES, *strange["kernel_dispatch"])
+        for row in run.rows("kernel_dispatch", own, named):
             attrs = {
                 "queue": integer(row["queue_id"]),
                 "stream": integer(row["stream_id"]),
@@ -135,10 +170,11 @@ def _run(run: _Run, timeline: Timeline) -> None:
                 "tid": integer(row["tid"]),
                 "grid": extent(row[size] for size in _SIZES[:3]),
                 "workgroup": extent(row[size] for size in _SIZES[3:]),
+                **kept(row, strange["kernel_dispatch"]),
             }
             timeline.add(Kind.DISPATCH, (row["begin"], row["end_"]), attrs, pid=pid(row))
     if "memory_copy" in run.tables:
-        own = ("size", "src_agent_id", "dst_agent_id")
+        own = ("size", "src_agent_id", "dst_agent_id", *strange["memory_copy"])
         for row in run.rows("memory_copy", own, {"direction": ("name_id", "string")}):
             attrs = {
                 "direction": text(row["direction"]) or None,
@@ -148,12 +184,14 @@ def _run(run: _Run, timeline: Timeline) -> None:
                 "stream": integer(row["stream_id"]),
                 "bytes": integer(row["size"]),
                 "tid": integer(row["tid"]),
+                **kept(row, strange["memory_copy"]),
             }
             timeline.add(Kind.COPY, (row["begin"], row["end_"]), attrs, pid=pid(row))
     if "region" in run.tables:
-        for row in run.rows("region", (), {"name": ("name_id", "string")}):
+        for row in run.rows("region", strange["region"], {"name": ("name_id", "string")}):
             called = text(row["name"])
             attrs = {"name": called, "domain": _domain(called), "tid": integer(row["tid"])}
+            attrs |= kept(row, strange["region"])
             timeline.add(Kind.API, (row["begin"], row["end_"]), attrs, pid=pid(row))
 
 

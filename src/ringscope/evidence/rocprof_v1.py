@@ -9,15 +9,18 @@ The clock is ROCr's (see :mod:`~ringscope.evidence.profile`). ``queue-id`` count
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ringscope.errors import InputError
+from ringscope.evidence.drift import Drift, Held
 from ringscope.evidence.lines import BLOCK_BYTES, PathOrStream, opened
-from ringscope.evidence.profile import Field, Timeline, extent, integer, text
+from ringscope.evidence.profile import Field, Timeline, extent, integer, kept, text
 from ringscope.evidence.sqlite import database
 from ringscope.evidence.tables import Csv, parse_json
 from ringscope.recording import Kind, Recording, Source, Value
+
+HELD = Held("rocprof of ROCm 7.0.2", "CSV, JSON and database of one run on an MI308X")
 
 _REMEDY = "give the .db file of the same run"
 _KERNEL_COLUMNS = (
@@ -25,17 +28,22 @@ _KERNEL_COLUMNS = (
     *("DispatchNs", "BeginNs", "EndNs", "CompleteNs"),
 )
 _CALL_COLUMNS = ("Name", "pid", "tid", "BeginNs", "EndNs")
+# Those that an event does not keep are known all the same.
+_KNOWN = frozenset({
+    *_KERNEL_COLUMNS, *_CALL_COLUMNS, "Index", "lds", "scr", "arch_vgpr", "accum_vgpr", "sgpr", "wave_size", "sig",
+    "obj", "DurationNs", "args", "Data", "__section", "__lane",
+})  # fmt: skip
 _KINDS = {"HIP": Kind.API, "HSA": Kind.API, "ROCTX": Kind.API, "COPY": Kind.COPY}
 _GPU = re.compile(r"GPU ?(\d{1,9})")
 
 
-def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES) -> Recording:
+def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES, drift: Drift | None = None) -> Recording:
     """Reads any of the three, known by how it begins.
 
     Events: DISPATCH (``queue``, ``agent``, ``kernel``, ``index`` in the queue, ``grid`` and ``workgroup`` in all,
     ``begin``, ``end``, and ``dispatch`` and ``complete`` where recorded), COPY (``direction``, ``begin``, ``end``),
     API (``name``, ``domain``, ``duration_ns``); times are CLOCK_BOOTTIME. Counters as
-    :func:`ringscope.evidence.rocprofv3.read`.
+    :func:`ringscope.evidence.rocprofv3.read`; so are columns that no table here knows, as hardware counters are.
 
     Raises:
         InputError: none of the three, damaged, or without times (as without ``--timestamp on``).
@@ -44,42 +52,45 @@ def read(source: PathOrStream, name: str, block_bytes: int = BLOCK_BYTES) -> Rec
     with opened(source, name) as stream:
         head = stream.peek(64)
         if head.startswith(b"SQLite format 3"):
-            _database(source if isinstance(source, Path) else stream, timeline)
+            _database(source if isinstance(source, Path) else stream, timeline, drift or Drift())
         elif head.lstrip()[:1] == b"{":
-            _json(parse_json(stream, name, _REMEDY), timeline)
+            _json(parse_json(stream, name, _REMEDY), timeline, drift or Drift())
         else:
-            _csv(Csv(stream, name, block_bytes), timeline)
+            _csv(Csv(stream, name, block_bytes), timeline, drift or Drift())
     return timeline.recording()
 
 
-def _csv(rows: Csv, timeline: Timeline) -> None:
+def _csv(rows: Csv, timeline: Timeline, drift: Drift) -> None:
     if not {"beginns", "endns"} <= set(rows.columns):
         raise InputError("a rocprof CSV without BeginNs and EndNs", timeline.name, "record with --timestamp on")
-    wanted = {column.lower(): column for column in _KERNEL_COLUMNS}
+    wanted = {column.lower(): column for column in _KNOWN}
+    strange = drift.names("column", rows.columns, wanted, Source(timeline.name, 1))
     for line, row in rows:
         if row:
-            _dispatch({wanted[key]: value for key, value in row.items() if key in wanted}, timeline, line)
+            _dispatch({wanted.get(key, key): value for key, value in row.items()}, timeline, line, strange)
         else:
             timeline.bad(Source(timeline.name, line))
     if rows.note:
         timeline.notes.append(rows.note)
 
 
-def _database(source: PathOrStream, timeline: Timeline) -> None:
+def _database(source: PathOrStream, timeline: Timeline, drift: Drift) -> None:
     with database(source, timeline.name) as tables:
         if not {"KERN", *_KINDS} & set(tables.tables):
             todo = "give the .db file that rocprof wrote"
             raise InputError("none of the tables KERN, HIP, HSA, COPY", timeline.name, todo)
         if "KERN" in tables.tables:
-            for row in tables.select("KERN", _KERNEL_COLUMNS):
-                _dispatch(row, timeline)
+            strange = drift.names("column", tables.tables["KERN"], _KNOWN, Source(timeline.name))
+            for row in tables.select("KERN", (*_KERNEL_COLUMNS, *strange)):
+                _dispatch(row, timeline, strange=strange)
         for table, kind in _KINDS.items():
             if table in tables.tables:
-                for row in tables.select(table, _CALL_COLUMNS):
-                    _call(kind, table, row, timeline)
+                strange = drift.names("column", tables.tables[table], _KNOWN, Source(timeline.name))
+                for row in tables.select(table, (*_CALL_COLUMNS, *strange)):
+                    _call(kind, table, row, timeline, strange)
 
 
-def _json(document: object, timeline: Timeline) -> None:
+def _json(document: object, timeline: Timeline, drift: Drift) -> None:
     events = document.get("traceEvents") if isinstance(document, dict) else None
     if not isinstance(events, list):
         raise InputError("no traceEvents in this JSON", timeline.name, "give the .json file that rocprof wrote")
@@ -93,24 +104,27 @@ def _json(document: object, timeline: Timeline) -> None:
         if event.get("ph") == "M":
             tracks[process] = text(given.get("name"))
         elif event.get("ph") == "X":
-            _slice(event, given, tracks.get(process, ""), timeline)
+            strange = drift.names("key", given, _KNOWN, Source(timeline.name)) if not given.keys() <= _KNOWN else ()
+            _slice(event, given, tracks.get(process, ""), timeline, strange)
 
 
-def _slice(event: dict[str, Field], args: dict[str, Field], track: str, timeline: Timeline) -> None:
+def _slice(
+    event: dict[str, Field], args: dict[str, Field], track: str, timeline: Timeline, strange: Iterable[str]
+) -> None:
     begin, duration = integer(event.get("ts")), integer(event.get("dur"))
     row: dict[str, Field] = {"Name": event.get("name"), "KernelName": event.get("name")}
     if begin is not None and duration is not None:
         row |= {"BeginNs": begin * 1000, "EndNs": (begin + duration) * 1000}
     row |= args
     if gpu := _GPU.fullmatch(track):
-        _dispatch({"gpu-id": int(gpu[1])} | row, timeline)
+        _dispatch({"gpu-id": int(gpu[1])} | row, timeline, strange=strange)
     elif track == "COPY":
-        _call(Kind.COPY, track, row, timeline)
+        _call(Kind.COPY, track, row, timeline, strange)
     elif not track.startswith("GPU"):  # GPU Barriers
-        _call(Kind.API, track.removeprefix("CPU ").partition(" ")[0], row, timeline)
+        _call(Kind.API, track.removeprefix("CPU ").partition(" ")[0], row, timeline, strange)
 
 
-def _dispatch(row: Mapping[str, Field], timeline: Timeline, line: int = 0) -> None:
+def _dispatch(row: Mapping[str, Field], timeline: Timeline, line: int = 0, strange: Iterable[str] = ()) -> None:
     attrs = {
         "queue": integer(row.get("queue-id")),
         "agent": integer(row.get("gpu-id")),
@@ -121,12 +135,13 @@ def _dispatch(row: Mapping[str, Field], timeline: Timeline, line: int = 0) -> No
         "workgroup": extent([row.get("wgr")]),
         "dispatch": integer(row.get("DispatchNs")),
         "complete": integer(row.get("CompleteNs")),
+        **kept(row, strange),
     }
     timeline.add(Kind.DISPATCH, (row.get("BeginNs"), row.get("EndNs")), attrs, pid=row.get("pid"), line=line)
 
 
-def _call(kind: Kind, table: str, row: Mapping[str, Field], timeline: Timeline) -> None:
+def _call(kind: Kind, table: str, row: Mapping[str, Field], timeline: Timeline, strange: Iterable[str]) -> None:
     named = text(row.get("Name"))
-    attrs: dict[str, Value | None] = {"tid": integer(row.get("tid"))}
+    attrs: dict[str, Value | None] = {"tid": integer(row.get("tid")), **kept(row, strange)}
     attrs |= {"direction": named or None} if kind is Kind.COPY else {"name": named, "domain": table.lower()}
     timeline.add(kind, (row.get("BeginNs"), row.get("EndNs")), attrs, pid=row.get("pid"))

@@ -51,7 +51,7 @@ def _sqlite_with(*tables: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(b"SQLite format 3\0") and any(table in head for table in tables)
 
 
-_NODE = r"\s{0,16}Node \d+, gpu_id [0-9a-f]+:\r?\n"
+_NODE = r"\s{0,16}Node \d+, gpu_id [0-9a-f]+(?![0-9a-f])[ -~]{0,200}:\r?\n"
 
 # The first rule that holds decides, so the narrow ones stand first. Formats of the dumps: pqm_debugfs_mqds,
 # dqm_debugfs_hqds, pm_debugfs_runlist. Quantifiers are bounded: a binary file may be one line of 64 KiB.
@@ -59,8 +59,11 @@ _RULES: tuple[tuple[FileKind, Callable[[bytes], bool]], ...] = (
     (FileKind.ROCPD, _sqlite_with(b"rocpd_")),
     (FileKind.ROCPROF_V1_DB, _sqlite_with(b"CREATE TABLE KERN", b"CREATE TABLE HSA", b"CREATE TABLE HIP")),
     (FileKind.RECORDING, _starts(r'\{"schema":"ringscope\.recording/')),
-    (FileKind.MQDS, _starts(r"\s{0,16}Process \d+ PASID \d+:\r?\n")),
-    (FileKind.RLS, _starts(rf"{_NODE}  (No active runlist|[0-9a-f]{{8}}: )")),
+    (FileKind.MQDS, _starts(r"\s{0,16}Process \d+ PASID \d+(?!\d)[ -~]{0,200}:\r?\n")),
+    (
+        FileKind.RLS,
+        _starts(rf"{_NODE}(?: {{2,8}}[A-Za-z][ -~]{{0,200}}\r?\n){{0,8}}?  (No active runlist|[0-9a-f]{{8}}: )"),
+    ),
     (FileKind.HQDS, _starts(_NODE)),
     (FileKind.AMD_LOG, _lines(r"(^|\W):[0-5]:[\w.+-]{1,64} *: *\d+ *: *\d+d? us: ")),
     (FileKind.KFD_TRACE, _lines(r"\[KFD-TRACE\]|KFD_MAP_QUEUES_CPSCH:")),
@@ -110,6 +113,15 @@ def dump_token(name: str) -> str | None:
     """The word in a file's name that says which dump it is: ``mqds``, ``hqds`` or ``rls``."""
     found = _TOKEN.findall(name)
     return found[-1] if found else None
+
+
+def root_of_value(path: PurePosixPath) -> PurePosixPath | None:
+    """The folder of the tree, ``proc`` or ``topology``, that a file would belong to by its path; None when to none."""
+    parts = path.parts
+    for depth in (2, 3, 4):
+        if len(parts) > depth and parts[-depth].isdecimal() and parts[-depth - 1] != "queues":
+            return path.parents[depth if parts[-depth - 1] == "nodes" else depth - 1]
+    return None
 
 
 def is_detail(path: PurePosixPath) -> bool:

@@ -84,7 +84,7 @@ class Database:
         """The rows of one table; a column that it lacks is None."""
         there = [column for column in columns if column in self.tables[table]]
         nothing = dict.fromkeys(columns)
-        listed = ", ".join(f'"{column}"' for column in there) or "NULL"
+        listed = ", ".join(map(quoted, there)) or "NULL"
         for row in self.rows(f'SELECT {listed} FROM "{table}"'):  # noqa: S608  names are the reader's own, and \w only
             yield nothing | dict(zip(there, row, strict=bool(there)))
 
@@ -92,13 +92,26 @@ class Database:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, UnicodeError) as error:
+        except _ERRORS as error:
             raise _damaged(error, self.name) from None
+
+
+def quoted(name: str) -> str:
+    """A column as SQL names it, whatever its name holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+# SQLite asks for as much memory as a damaged page says it holds.
+_ERRORS = (sqlite3.Error, UnicodeError, MemoryError)
 
 
 def _damaged(error: Exception, name: str) -> InputError:
     # SQLite quotes the broken schema in its message.
-    return InputError(f"a damaged SQLite database ({text(str(error))})", name, "record the program again")
+    return InputError(
+        f"a damaged SQLite database ({text(str(error)) or 'it asks for too much memory'})",
+        name,
+        "record the program again",
+    )
 
 
 def _only_reading(action: int, *_: object) -> int:
@@ -137,7 +150,7 @@ def database(source: PathOrStream, name: str) -> Iterator[Database]:
             content[18:20] = b"\1\1"  # not write-ahead: there is no second file to look for in memory
             connection.deserialize(bytes(content))
         yield Database(connection, name, size)
-    except (sqlite3.Error, UnicodeError) as error:
+    except _ERRORS as error:
         raise _damaged(error, name) from None
     finally:
         connection.close()

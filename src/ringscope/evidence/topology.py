@@ -1,7 +1,8 @@
 """``/sys/class/kfd/kfd/topology``: what each node is, from ``nodes/<n>/{gpu_id,name,properties}``.
 
-``properties`` has one ``key value`` a line, decimal (``node_show`` in kfd_topology.c). A node whose ``gpu_id`` is 0
-has no compute: it is a CPU. What lies deeper (caches, memory banks, links) is not read.
+``properties`` has one ``key value`` a line, decimal (``node_show`` in kfd_topology.c); keys that no table knows are
+kept beside the others. A node whose ``gpu_id`` is 0 has no compute: it is a CPU. What lies deeper (caches, memory
+banks, links) is not read.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from ringscope.errors import InputError
+from ringscope.evidence.drift import Drift, Held
 from ringscope.evidence.files import InputFile
+from ringscope.parts.node import KEYS
 from ringscope.recording import Source
+
+HELD = Held("amdkfd of January 2026 (ioctl interface 1.17)", "the driver's source, and rocminfo of an MI308X machine")
 
 
 class NodeFile(NamedTuple):
@@ -37,6 +42,7 @@ class Node(NamedTuple):
 
 
 _PROPERTY = re.compile(r"([a-z0-9_]{1,64}) (\d{1,20})", re.ASCII)
+_NO_NUMBER = re.compile(r"[a-z][a-z0-9_]{0,63} [ -~]{1,200}", re.ASCII)
 _TODO = "copy the file again, whole"
 
 
@@ -45,7 +51,7 @@ def node_of(path: PurePosixPath) -> int:
     return int(path.parent.name)
 
 
-def read(file: InputFile) -> NodeFile:
+def read(file: InputFile, drift: Drift | None = None) -> NodeFile:
     """One file of a node."""
     node, source = node_of(file.location), Source(file.name, 1)
     text = file.attribute()
@@ -55,7 +61,7 @@ def read(file: InputFile) -> NodeFile:
         case "name":
             return NodeFile(node, source, name=text.strip())
         case _:
-            return NodeFile(node, source, properties=_properties(text, file.name))
+            return NodeFile(node, source, properties=_properties(text, file.name, drift or Drift()))
 
 
 def decimal(text: str, source: Source) -> int:
@@ -65,13 +71,18 @@ def decimal(text: str, source: Source) -> int:
     return int(text)
 
 
-def _properties(text: str, name: str) -> dict[str, int]:
+def _properties(text: str, name: str, drift: Drift) -> dict[str, int]:
     properties = {}
     for number, line in enumerate(text.splitlines(), 1):
         found = _PROPERTY.fullmatch(line)
+        if not found and _NO_NUMBER.fullmatch(line):
+            drift.add("property", line, Source(name, number))
+            continue
         if not found:
             raise InputError(f"not a property: {line[:60]!r}", f"{name}:{number}", _TODO)
         properties[found[1]] = int(found[2])
+        if found[1] not in KEYS:
+            drift.add("property", line, Source(name, number))
     if not properties or not text.endswith("\n"):
         raise InputError("the properties end in the middle", f"{name}:{text.count(chr(10)) + 1}", _TODO)
     return properties

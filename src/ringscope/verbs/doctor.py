@@ -1,6 +1,7 @@
 """Says what can be captured here, as this user, what is missing, and the exact remedy for each.
 
-It looks and changes nothing. Exit code 1: something is missing.
+It looks and changes nothing. Exit code 1: something is missing. With --formats it says instead which versions of the
+kernel and of ROCm each reader of explain was held against.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 from ringscope.capture import checks
 from ringscope.capture.checks import Check, Here, Status
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, InputError
+from ringscope.evidence import drift
 from ringscope.report.terminal import Terminal, wrapped
 from ringscope.verbs import Result
 
@@ -21,11 +23,30 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "only", nargs="*", metavar="CHECK", help="only these checks, or groups (debugfs, driver.device)"
     )
+    parser.add_argument("--formats", action="store_true", help="say what each reader of files was held against")
 
 
 def run(args: argparse.Namespace) -> Result:
     """Check and tell."""
+    if args.formats:
+        return known()
     return examined(Here(), tuple(args.only))
+
+
+def known() -> Result:
+    """The formats that are read."""
+    held = drift.formats()
+
+    def text(terminal: Terminal) -> str:
+        width = max(map(len, held))
+        lines = []
+        for name, what in held.items():
+            lines += wrapped(f"{terminal.bold(name.ljust(width))}  ", what.versions, terminal.width, width + 2)
+            lines += [terminal.dim(line) for line in wrapped(" " * (width + 2), f"by {what.by}", terminal.width)]
+        return "\n".join([*lines, "", "What is newer is kept as it stands, and explain names it."])
+
+    formats = [{"reader": name, "versions": what.versions, "by": what.by} for name, what in held.items()]
+    return Result({"schema": f"{SCHEMA}#formats", "formats": formats}, text)
 
 
 def examined(here: Here, only: tuple[str, ...] = ()) -> Result:

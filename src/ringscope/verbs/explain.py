@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INSUFFICIENT
+from ringscope.evidence import drift
 from ringscope.evidence.collect import collect
 from ringscope.join import case_of
 from ringscope.parts.catalogue import generation_of_gfx
@@ -18,6 +19,7 @@ from ringscope.parts.layout import Generation
 from ringscope.report import explain
 from ringscope.report.page import page
 from ringscope.report.perfetto import trace
+from ringscope.report.terminal import Terminal, wrapped
 from ringscope.verbs import Result, picture_options
 from ringscope.verdicts import answers
 from ringscope.verdicts.answer import Verdict
@@ -56,9 +58,19 @@ def explained(
     else:
         code = EXIT_CLEAN
     data = explain.data(case, found, unread) | ({"fidelity": list(fidelity)} if fidelity else {})
+    data["unknown"] = [
+        {"what": row.what, "text": row.text, "at": str(row.source), "count": row.count} for row in capture.unknown
+    ]
+    drifted = drift.told(capture.unknown)
+    data["notes"] += [drifted] if drifted else []
+
+    def text(terminal: Terminal) -> str:
+        note = wrapped("  Note: ", drifted, terminal.width) if drifted else []
+        return "\n".join((explain.text(case, found, unread, terminal, verbose), *(terminal.dim(line) for line in note)))
+
     return Result(
         data,
-        lambda terminal: explain.text(case, found, unread, terminal, verbose),
+        text,
         code,
         {"html": lambda: page(data), "perfetto": lambda: trace(case.recordings)},
     )

@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ringscope.parts.node import KEYS
 from ringscope.stack.kfd.topology import properties as node_properties
 from ringscope.stack.machine import NodeSpec
-from ringscope.stack.text.topology import KEYS, properties
+from ringscope.stack.text.topology import properties
 from ringscope.virtual.model import Model
 
 NODES = "/sys/devices/virtual/kfd/kfd/topology/nodes"

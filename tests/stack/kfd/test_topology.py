@@ -1,8 +1,8 @@
 from pathlib import Path
 
+from ringscope.parts.node import KEYS
 from ringscope.stack.kfd.topology import properties
 from ringscope.stack.machine import MachineSpec
-from ringscope.stack.text.topology import KEYS
 
 
 def test_an_mi308x_describes_itself_as_the_real_one_does(shared: Path) -> None:

@@ -1,7 +1,8 @@
+from ringscope.parts.node import KEYS
 from ringscope.recording import Source
 from ringscope.snapshot import Device
 from ringscope.stack.text import topology
-from ringscope.stack.text.topology import KEYS, properties
+from ringscope.stack.text.topology import properties
 
 HERE = Source("test")
 
