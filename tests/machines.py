@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ringscope.join import case_of
+from ringscope.join.progress import Progress
 from ringscope.parts.layout import Builder, Generation, Image
 from ringscope.parts.mqd import HQD_DWORDS, HQD_FIRST_DWORD, compute
 from ringscope.recording import Source
@@ -102,3 +104,12 @@ def machine(
         runlist=runlist,
     )
     return Snapshot(label, (device,), tuple(made), frozenset(sources))
+
+
+def progress(*snapshots: Snapshot) -> Progress:
+    """Readings of a machine, one second after the other."""
+    first, *later = case_of(snapshots).states
+    made = Progress(0, first)
+    for seconds, state in enumerate(later, 1):
+        made = made.then(seconds * 1_000_000_000, state)
+    return made

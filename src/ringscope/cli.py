@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "check": "say before a launch whether its queues fit the GPU, and which knob makes them fit",
     "explain": "read a capture of a real machine and say what its queues do",
     "capture": "take evidence on this machine at the moments that matter, into one file that opens anywhere",
+    "top": "show this machine's queues as they go: progress, slots, what is stuck, over-subscription",
     "watch": "serve metrics of this machine's queues to Prometheus, on loopback",
     "doctor": "say what can be captured here as this user, what is missing, and the remedy for each",
     "diff": "say what changed between two captures or simulations: queues, slots, priorities, answers",
@@ -39,7 +40,7 @@ VERBS: dict[str, str] = {
     "trace": "walk a stream down the stack, and see what differs by release or priority",
 }
 
-EXTRAS = {"numba": "sim", "numpy": "sim", "polars": "frames"}
+EXTRAS = {"numba": "sim", "numpy": "sim", "polars": "frames", "textual": "top"}
 """The extra of ringscope that brings each package that only some verbs need."""
 
 LOG_LEVELS = ("error", "warning", "info", "debug")

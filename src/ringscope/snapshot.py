@@ -8,6 +8,7 @@ its ``mqds`` are that queue's copies, one per XCC.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -171,6 +172,11 @@ class Device:
     def slots_per_xcc(self) -> int:
         """Hardware slots of each XCC that the driver may give to user queues; 0 when none were captured."""
         return len({(slot.pipe, slot.queue) for slot in self.hqds})
+
+    @property
+    def slots_used(self) -> int:
+        """Slots of an XCC that hold a queue, on the fullest one."""
+        return max(Counter(slot.xcc for slot in self.hqds if slot.active).values(), default=0)
 
 
 @dataclass(frozen=True)

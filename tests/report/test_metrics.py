@@ -6,9 +6,8 @@ import re
 from dataclasses import replace
 
 import pytest
-from machines import GPU, machine
+from machines import GPU, machine, progress
 
-from ringscope.join import case_of
 from ringscope.report.metrics import metrics, text
 from ringscope.snapshot import Snapshot
 
@@ -19,7 +18,7 @@ def samples(*snapshots: Snapshot) -> dict[str, dict[tuple[str, ...], int]]:
     """Values by metric and label values."""
     return {
         metric.name: {tuple(labels.values()): value for labels, value in metric.samples}
-        for metric in metrics(case_of(snapshots))
+        for metric in metrics(progress(*snapshots))
     }
 
 
@@ -64,7 +63,7 @@ def test_evictions_come_from_sysfs() -> None:
 def test_every_line_is_in_the_text_format(name: str) -> None:
     snapshot = machine({40: [7]})
     process = replace(snapshot.processes[0], name=name)
-    lines = text(case_of((replace(snapshot, processes=(process,)),))).splitlines()
+    lines = text(progress(replace(snapshot, processes=(process,)))).splitlines()
     helps = [line.split()[2] for line in lines if line.startswith("# HELP ")]
     assert len(helps) == len(set(helps))
     for line in lines:

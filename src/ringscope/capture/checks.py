@@ -261,7 +261,11 @@ def _tool(tool: str, tells: str) -> Callable[[Here], Check]:
 
 def _python(here: Here) -> Check:
     name, version = "python.version", platform.python_version()
-    extras = [name for name, module in (("sim", "numba"), ("frames", "polars")) if importlib.util.find_spec(module)]
+    extras = [
+        name
+        for name, module in (("sim", "numba"), ("frames", "polars"), ("top", "textual"))
+        if importlib.util.find_spec(module)
+    ]
     return _ok(name, f"{version}; extras: {', '.join(extras) or 'none, which capturing does not need'}")
 
 

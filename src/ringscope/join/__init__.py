@@ -11,7 +11,7 @@ from functools import cached_property
 
 from ringscope.join.intervals import Interval, interval
 from ringscope.join.part import parts_of
-from ringscope.join.queues import JoinedQueue, join_queues
+from ringscope.join.queues import Identity, JoinedQueue, join_queues
 from ringscope.join.streams import Stream, streams_of
 from ringscope.parts import catalogue
 from ringscope.recording import Recording
@@ -34,6 +34,11 @@ class State:
         return tuple(
             hqd for device in self.snapshot.devices for hqd in device.hqds if hqd.active and id(hqd) not in listed
         )
+
+    @cached_property
+    def by_identity(self) -> dict[Identity, JoinedQueue]:
+        """Queues whose ring is known: what tells a queue of one state from the same one in another."""
+        return {queue.identity: queue for queue in self.queues if queue.ring_base is not None}
 
     def on(self, device: Device) -> list[JoinedQueue]:
         """The queues of one device."""

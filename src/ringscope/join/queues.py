@@ -15,6 +15,9 @@ from ringscope.parts.layout import Generation, Image
 from ringscope.recording import Source
 from ringscope.snapshot import Hqd, Mqd, Process, Queue, QueueType, Snapshot
 
+Identity = tuple[int, int, int | None, int | None]
+"""Process, device, ring, doorbell."""
+
 # A process's doorbell slice is 8 B x 1024 on SOC15 and starts on a slice boundary of the BAR behind the kernel's own
 # pages (kfd_doorbell.c, amdgpu_doorbell_mgr.c; seen at 0x1000 on MI308X). In dwords, as the registers count:
 SLICE_DWORDS = 0x800
@@ -208,7 +211,7 @@ class JoinedQueue:
         return None if not self.is_compute or self._best is None else write_pointer_of(self._best)
 
     @property
-    def identity(self) -> tuple[int, int, int | None, int | None]:
+    def identity(self) -> Identity:
         """What makes a queue the same one in two snapshots: process, device, ring, doorbell."""
         return self.pid, self.gpu_id, self.ring_base, self.doorbell_index
 
@@ -232,6 +235,11 @@ class JoinedQueue:
             return None
         # The read pointer register wraps with the ring, the write pointer does not.
         return (write - read) % ((self.ring_bytes or 4) // 4) // (AQL_PACKET_DWORDS if self.aql else 1)
+
+    @property
+    def fetched(self) -> int | None:
+        """Packets (dwords on a PM4 ring) ever fetched: the read pointer wraps with the ring, this number does not."""
+        return None if self.written is None or self.waiting is None else self.written - self.waiting
 
     @property
     def aql(self) -> bool:

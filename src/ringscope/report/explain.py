@@ -105,7 +105,7 @@ def _queue_data(place: int, queue: JoinedQueue) -> dict[str, Any]:
 
 
 def _device_data(main: State, device: Device, claimed: frozenset[int]) -> dict[str, Any]:
-    part = _part(main, device)
+    part = part_name(main, device)
     return {
         "node": device.node,
         "gpu_id": device.gpu_id,
@@ -115,7 +115,7 @@ def _device_data(main: State, device: Device, claimed: frozenset[int]) -> dict[s
         "hws": any(hiq.active for hiq in device.hiqs),
         "hqd_slots_per_xcc": device.slots_per_xcc,
         "hqds_active": sum(hqd.active for hqd in device.hqds),
-        "hqds_active_per_xcc": _busy(device),
+        "hqds_active_per_xcc": device.slots_used,
         "slots": sorted({hqd.name for hqd in device.hqds}),
         "unclaimed": [
             {
@@ -140,14 +140,6 @@ def _processes(queues: Sequence[JoinedQueue]) -> dict[int, list[JoinedQueue]]:
     for queue in queues:
         grouped.setdefault(queue.pid, []).append(queue)
     return grouped
-
-
-def _busy(device: Device) -> int:
-    """Occupied slots per XCC, on the fullest one."""
-    busy: dict[int, int] = {}
-    for hqd in device.hqds:
-        busy[hqd.xcc] = busy.get(hqd.xcc, 0) + hqd.active
-    return max(busy.values(), default=0)
 
 
 def data(case: Case, answers: Sequence[Answer], unread: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -265,7 +257,7 @@ def text(
 
 def _machine(case: Case, main: State, terminal: Terminal) -> list[str]:
     used = {queue.gpu_id for queue in main.queues} or {
-        device.gpu_id for device in main.snapshot.devices if _busy(device)
+        device.gpu_id for device in main.snapshot.devices if device.slots_used
     }
     shapes: dict[str, list[Device]] = {}
     for device in main.snapshot.devices:
@@ -289,9 +281,9 @@ def _machine(case: Case, main: State, terminal: Terminal) -> list[str]:
 
 
 def _shape(main: State, device: Device) -> list[str]:
-    shape = _part(main, device)
+    shape = part_name(main, device)
     if device.xccs:
-        shape += [f"{device.xccs} XCC", f"{_busy(device)} of {device.slots_per_xcc} slots busy on each"]
+        shape += [f"{device.xccs} XCC", f"{device.slots_used} of {device.slots_per_xcc} slots busy on each"]
     if any(hiq.active for hiq in device.hiqs):
         shape.append("scheduled by firmware (HWS)")
     return shape
@@ -319,7 +311,8 @@ def _slots(main: State, terminal: Terminal) -> list[str]:
     return ["", lead, "", terminal.dim(table[0]), *table[1:]]
 
 
-def _part(main: State, device: Device) -> list[str]:
+def part_name(main: State, device: Device) -> list[str]:
+    """What the device is called, in words; none when nothing tells."""
     parts = main.parts(device)
     names = {part.name for part, _ in parts}
     if len(names) == 1:

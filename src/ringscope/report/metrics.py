@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ringscope.join import Case, State
+from ringscope.join import State
 from ringscope.join.intervals import hiq_write_pointer
-from ringscope.join.queues import JoinedQueue
-from ringscope.snapshot import Device, Process, QueueType
-from ringscope.verdicts.oversubscribed import process_limit
+from ringscope.join.progress import Progress
+from ringscope.snapshot import Device, Process
+from ringscope.verdicts.oversubscribed import beyond_limits
 
 Labels = Mapping[str, str]
 
@@ -46,10 +46,9 @@ def _labels(labels: Labels) -> str:
     return ",".join(f'{name}="{value}"' for name, value in escaped.items())
 
 
-def metrics(case: Case) -> tuple[Metric, ...]:
+def metrics(progress: Progress) -> tuple[Metric, ...]:
     """What the last state shows; which queues are stuck takes the one before it, too."""
-    now = case.states[-1]
-    before = case.states[-2] if len(case.states) > 1 else None
+    now = progress.state
     devices = now.snapshot.devices
     seen = [device for device in devices if device.hqds]
     return (
@@ -64,11 +63,11 @@ def metrics(case: Case) -> tuple[Metric, ...]:
         ),
         Metric(
             "slots_used", "gauge", "Slots of one XCC that hold a queue.",
-            tuple((_gpu(device), len({h.name for h in device.hqds if h.active})) for device in seen),
+            tuple((_gpu(device), device.slots_used) for device in seen),
         ),
         Metric(
             "oversubscribed", "gauge", "1 while more queues or processes want the device than fit at once.",
-            tuple((_gpu(device), over) for device in seen if (over := _over(now, device)) is not None),
+            tuple((_gpu(device), int(over)) for device in seen if (over := beyond_limits(now, device)) is not None),
         ),
         Metric(
             "hiq_dwords_total", "counter", "Dwords the driver put on the HIQ: queues made, changed, gone, evicted.",
@@ -76,15 +75,15 @@ def metrics(case: Case) -> tuple[Metric, ...]:
         ),
         Metric(
             "queues_stuck", "gauge", "Mapped queues with packets waiting that fetched none since the last reading.",
-            tuple(_stuck(before, now, seen)) if before else (),
+            tuple(_stuck(progress, seen)) if progress.before else (),
         ),
         Metric("evicted_ms_total", "counter", "Milliseconds a process spent evicted.", tuple(_evicted(now))),
     )  # fmt: skip
 
 
-def text(case: Case) -> str:
+def text(progress: Progress) -> str:
     """All metrics in the text format."""
-    return "\n".join(line for metric in metrics(case) for line in metric.lines()) + "\n"
+    return "\n".join(line for metric in metrics(progress) for line in metric.lines()) + "\n"
 
 
 def _gpu(device: Device) -> dict[str, str]:
@@ -102,29 +101,10 @@ def _queues(processes: Iterable[Process]) -> Iterable[tuple[Labels, int]]:
             yield {**_process(process), "gpu": f"{gpu_id:x}", "type": kind.value}, number
 
 
-def _over(state: State, device: Device) -> int | None:
-    """Whether a limit that can be counted is passed; None when the queues were not captured."""
-    if "mqds" not in state.snapshot.sources:
-        return None
-    queues = [queue for queue in state.on(device) if queue.active]
-    compute = sum(queue.queue.type is QueueType.COMPUTE for queue in queues)
-    limit = process_limit(state, device)
-    processes = len({queue.pid for queue in queues})
-    return int(compute > device.slots_per_xcc or (limit is not None and processes > limit))
-
-
-def _stuck(before: State, now: State, devices: Iterable[Device]) -> Iterable[tuple[Labels, int]]:
-    old = {queue.identity: queue for queue in before.queues if queue.live}
+def _stuck(progress: Progress, devices: Iterable[Device]) -> Iterable[tuple[Labels, int]]:
     for device in devices:
-        if "mqds" in now.snapshot.sources:
-            yield _gpu(device), sum(_unmoved(old.get(queue.identity), queue) for queue in now.on(device))
-
-
-def _unmoved(before: JoinedQueue | None, now: JoinedQueue) -> bool:
-    """Whether packets wait in both readings, and none was fetched between them."""
-    if before is None or not now.live or not now.waiting or not before.waiting:
-        return False
-    return (now.written or 0) - now.waiting == (before.written or 0) - before.waiting
+        if "mqds" in progress.state.snapshot.sources:
+            yield _gpu(device), sum(queue.identity in progress.still_since for queue in progress.state.on(device))
 
 
 def _evicted(state: State) -> Iterable[tuple[Labels, int]]:

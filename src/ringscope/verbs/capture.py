@@ -75,12 +75,12 @@ def run(args: argparse.Namespace) -> Result:
     )
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, option: str = "--every") -> float:
     """A distance in time from ``0.5s``, ``500ms`` or ``2min``; InputError when it is none or too short."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|min)?", text.strip())
     value = float(found[1]) * {"ms": 1e-3, "s": 1.0, "min": 60.0}[found[2] or "s"] if found else 0.0
     if value < SHORTEST_S:
-        raise InputError(f"{text!r} is no time of at least {SHORTEST_S} s", "--every", "give it as in 0.5s")
+        raise InputError(f"{text!r} is no time of at least {SHORTEST_S} s", option, "give it as in 0.5s")
     return value
 
 

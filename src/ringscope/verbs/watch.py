@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
-from ringscope.capture.moment import take
-from ringscope.capture.paths import Paths, line
+from ringscope.capture.live import look
+from ringscope.capture.moment import Taken
+from ringscope.capture.paths import Paths
 from ringscope.errors import InputError
-from ringscope.evidence.collect import collect
-from ringscope.join import Case, State, case_of
+from ringscope.join import case_of
+from ringscope.join.progress import Progress
 from ringscope.report import metrics
-from ringscope.snapshot import Snapshot
 from ringscope.verbs import Result
 from ringscope.verbs.capture import seconds
 
@@ -60,14 +57,29 @@ def run(args: argparse.Namespace) -> Result:
     return Result({"schema": SCHEMA}, lambda _: "")
 
 
+class Machine:
+    """A machine that is read again and again, and how far its queues got."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._progress: Progress | None = None
+
+    def read(self) -> tuple[Progress, Taken]:
+        """Its progress by now, and how the reading went; InputError when nothing can be read."""
+        seen = look(self._paths)
+        (state,) = case_of((seen.snapshot,)).states
+        at = seen.taken.end.monotonic_ns
+        self._progress = self._progress.then(at, state) if self._progress else Progress(at, state)
+        return self._progress, seen.taken
+
+
 class Watch:
-    """The last two readings of a machine, never renewed more often than ``every_s``."""
+    """The metrics of a machine, never renewed more often than ``every_s``."""
 
     def __init__(self, paths: Paths, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._paths = paths
+        self._machine = Machine(paths)
         self._every_s = every_s
         self._clock = clock
-        self._states: tuple[State, ...] = ()
         self._text = ""
         self._due = float("-inf")
 
@@ -75,29 +87,10 @@ class Watch:
         """The metrics; InputError when nothing can be read."""
         now = self._clock()
         if now >= self._due:
-            self._states = (*self._states[-1:], *case_of((self._reading(),)).states)
-            self._text = metrics.text(Case(self._states))
+            progress, _ = self._machine.read()
+            self._text = metrics.text(progress)
             self._due = now + self._every_s
         return self._text
-
-    def _reading(self) -> Snapshot:
-        """The machine now. A machine that holds no queue has nothing but its topology."""
-        taken = take(self._paths, "now")
-        topology = self._paths.kfd / "topology"
-        if not taken.files and not topology.is_dir():
-            raise InputError("nothing can be read here", str(self._paths.kfd), "ringscope doctor says what is missing")
-        with tempfile.TemporaryDirectory(prefix="ringscope-") as name:
-            for path, data in taken.files.items():
-                file = Path(name, "now", path)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(data)
-            (snapshot,) = collect([name, *([topology] if topology.is_dir() else [])]).snapshots
-        # An empty folder of processes leaves no file, and says that no process has the driver open.
-        listed = {"proc"} if "/sys/class/kfd/kfd/proc" not in dict(taken.unread) else set()
-        processes = tuple(
-            replace(process, name=line(self._paths.proc / str(process.pid) / "comm")) for process in snapshot.processes
-        )
-        return replace(snapshot, processes=processes, sources=snapshot.sources | listed)
 
 
 def handler(text: Callable[[], str]) -> type[BaseHTTPRequestHandler]:

@@ -45,6 +45,27 @@ def beyond_vmids(state: State, device: Device) -> bool:
     return limit is not None and len({queue.pid for queue in state.on(device)}) > limit
 
 
+Limit = tuple[str, int, int | None]
+"""What is counted, how much of it there is, and how much fits (None: not known)."""
+
+
+def limits(state: State, device: Device) -> tuple[Limit, Limit]:
+    """The two limits that can be counted in ``mqds``: active compute queues, and processes with queues."""
+    queues = state.on(device)
+    compute = sum(queue.active and queue.queue.type is QueueType.COMPUTE for queue in queues)
+    return (
+        ("queues", compute, device.slots_per_xcc or None),
+        ("processes", len({queue.pid for queue in queues}), process_limit(state, device)),
+    )
+
+
+def beyond_limits(state: State, device: Device) -> bool | None:
+    """Whether one of those two is passed; None when the queues were not captured."""
+    if "mqds" not in state.snapshot.sources:
+        return None
+    return any(limit is not None and have > limit for _, have, limit in limits(state, device))
+
+
 @dataclass(frozen=True)
 class _Judged:
     """One device: limits passed and room left in words, the evidence, and whether every countable limit was known."""
@@ -103,22 +124,18 @@ def answer(case: Case) -> Answer:
 
 def _judge(case: Case, state: State, device: Device) -> _Judged:
     queues = [queue for queue in state.on(device) if queue.active and queue.queue.type is QueueType.COMPUTE]
-    processes = {queue.pid for queue in state.on(device)}
-    limits: list[tuple[str, int, int | None]] = [
-        ("queues", len(queues), device.slots_per_xcc or None),
-        ("processes", len(processes), process_limit(state, device)),
-    ]
+    counted = limits(state, device)
     runlist = read_runlist(device.runlist) if device.runlist else None
     order = _since(case, state, device, runlist)
     over = []
     because = [
         Because(
             f"gpu {device.gpu_id:x}: "
-            + ", ".join(f"{have} of {limit or 'unknown'} {what}" for what, have, limit in limits),
+            + ", ".join(f"{have} of {limit or 'unknown'} {what}" for what, have, limit in counted),
             tuple(queue.queue.source for queue in queues),
         )
     ]
-    for what, have, limit in limits:
+    for what, have, limit in counted:
         if limit is not None and have > limit:
             pid = _first_beyond(order, what, limit)
             over.append(f"gpu {device.gpu_id:x}: {have} of {limit} {what}" + (f", since process {pid}" if pid else ""))
@@ -132,10 +149,10 @@ def _judge(case: Case, state: State, device: Device) -> _Judged:
             if not over:
                 why = "XNACK mixed" if runlist.mixed_memory_modes else "a limit not seen in these queues"
                 over.append(f"gpu {device.gpu_id:x}: the runlist is chained ({why})")
-    room = ", ".join(f"{have} of {limit} {what}" for what, have, limit in limits if limit is not None)
+    room = ", ".join(f"{have} of {limit} {what}" for what, have, limit in counted if limit is not None)
     if device.slots_per_xcc:
         room += f"; room for {device.slots_per_xcc - len(queues)} more"
-    return _Judged(tuple(over), room, tuple(because), all(limit is not None for _, _, limit in limits))
+    return _Judged(tuple(over), room, tuple(because), all(limit is not None for _, _, limit in counted))
 
 
 def _since(case: Case, state: State, device: Device, runlist: ReadRunlist | None) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from collections import Counter
 from itertools import pairwise
 
 from ringscope.join import Case
+from ringscope.join.progress import unmoved
 from ringscope.join.queues import JoinedQueue
 from ringscope.recording import Kind
 from ringscope.verdicts import sources
@@ -64,7 +65,7 @@ def answer(case: Case) -> Answer:
     because = tuple(
         Because(
             f"gpu {queue.gpu_id:x} {queue.name} of {queue.pid}: {count(queue.waiting or 0, queue.unit)} waiting, "
-            f"at number {_position(queue)}, unmoved in {count(still.get(queue.identity, 1), 'snapshot')}",
+            f"at number {queue.fetched}, unmoved in {count(still.get(queue.identity, 1), 'snapshot')}",
             queue.evidence,
         )
         for queue in waiting
@@ -81,10 +82,6 @@ def answer(case: Case) -> Answer:
 
 
 _READ = certain("both pointers were read from the slots")
-
-
-def _position(queue: JoinedQueue) -> int:
-    return (queue.written or 0) - (queue.waiting or 0)
 
 
 def _history(case: Case, queue: JoinedQueue) -> list[JoinedQueue]:
@@ -105,8 +102,7 @@ def _unmoved(case: Case, queue: JoinedQueue) -> int:
     """How many snapshots in a row, the main one last, show the queue waiting at the same place."""
     run = 1
     for later, earlier in pairwise(reversed(_history(case, queue))):
-        # The read pointer register wraps with the ring: what was written and does not wait has been read.
-        if not earlier.waiting or _position(earlier) != _position(later):
+        if not unmoved(earlier, later):
             break
         run += 1
     return run

@@ -83,7 +83,4 @@ def _room(state: State, queues: list[JoinedQueue]) -> str:
 
 def free_slots(device: Device) -> int:
     """Free slots on the fullest XCC."""
-    busy: dict[int, int] = {}
-    for hqd in device.hqds:
-        busy[hqd.xcc] = busy.get(hqd.xcc, 0) + hqd.active
-    return device.slots_per_xcc - max(busy.values(), default=0)
+    return device.slots_per_xcc - device.slots_used
