@@ -29,5 +29,8 @@ def write_machine(root: Path, *streams: int) -> Path:
 
 
 def put(path: Path, text: str) -> None:
+    """Written aside: a kernel never shows half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    aside = path.with_name(f".{path.name}")
+    aside.write_text(text)
+    aside.replace(path)

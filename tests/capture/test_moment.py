@@ -180,6 +180,16 @@ def test_a_process_that_goes_while_sysfs_is_read_is_left_out(tree: Tree) -> None
     assert taken.unread == ()
 
 
+def test_a_queue_that_is_half_there_is_left_out(tree: Tree) -> None:
+    paths = Paths(tree(1))
+    (paths.kfd / "proc/4242/queues/1/type").unlink()
+    taken = take(paths, "now")
+    assert {path for path in taken.files if "queues" in path} == {
+        f"proc/4242/queues/0/{name}" for name in ("gpuid", "size", "type")
+    }
+    assert taken.files["proc/4242/pasid"]
+
+
 def test_the_clocks_are_of_one_instant() -> None:
     one, two = Clocks.now(), Clocks.now()
     assert one.monotonic_ns <= two.monotonic_ns

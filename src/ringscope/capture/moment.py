@@ -37,6 +37,8 @@ _SLOT = re.compile(
     rb"^ Inst \d+,  CP Pipe \d+, Queue \d+\n {4}[0-9a-f]{8}: (?P<mqd>[0-9a-f]{8} [0-9a-f]{8}) (?P<active>[0-9a-f]{8})",
     re.MULTILINE,
 )
+# What sysfs has of each queue (kfd_procfs_queue_show in kfd_process.c).
+_ATTRIBUTES = {"gpuid", "size", "type"}
 _PAIR_BYTES = len("00000000 00000000")
 
 
@@ -172,7 +174,17 @@ class _Reading:
             except OSError as error:
                 self.unread[f"/sys/class/kfd/kfd/proc/{pid}"] = why(error)
                 continue
-            self.files |= files
+            self.files |= _whole(files)
+
+
+def _whole(files: dict[str, bytes]) -> dict[str, bytes]:
+    """A process's files without queues that lack one: the driver makes and removes a queue's files one by one."""
+    names: dict[str, set[str]] = {}
+    for path in files:
+        folder, _, name = path.rpartition("/")
+        names.setdefault(folder, set()).add(name)
+    torn = {folder for folder, has in names.items() if "/queues/" in folder and not has >= _ATTRIBUTES}
+    return {path: data for path, data in files.items() if path.rpartition("/")[0] not in torn}
 
 
 def _below(folder: str) -> Iterator[str]:
