@@ -23,7 +23,6 @@ from textual.events import Resize
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 
-from ringscope.errors import InputError
 from ringscope.report import live
 
 FIRST_S = 1.0
@@ -82,7 +81,7 @@ class Help(ModalScreen[None]):
             yield Static(grid)
 
 
-class Screen(App[InputError]):
+class Screen(App[Exception]):
     """The screen. Running it returns None, or why the machine can no longer be read.
 
     Args:
@@ -158,7 +157,7 @@ class Screen(App[InputError]):
             self._wake.clear()
             try:
                 found = self._reading()
-            except InputError as error:
+            except Exception as error:  # whatever it is, a screen that stands still must not hide it
                 self._hand(self.exit, error)
                 return
             self._hand(self._take, found)
