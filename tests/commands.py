@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "simulate": ("run.toml",),
     "study": ("num-kcq",),
     "sweep": ("run.toml", "--over", "process.p.count=1..3", "--workers", "1"),
+    "top": ("--once", "--interval", "50ms"),
     "watch": ("--once",),
 }
 """Arguments by verb, in a folder that :func:`furnish` made; a verb that is not here runs without any."""
