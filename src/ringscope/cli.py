@@ -40,7 +40,7 @@ VERBS: dict[str, str] = {
     "trace": "walk a stream down the stack, and see what differs by release or priority",
 }
 
-EXTRAS = {"numba": "sim", "numpy": "sim", "polars": "frames", "textual": "top"}
+EXTRAS = {"numba": "sim", "numpy": "sim", "polars": "frames", "rich": "top", "textual": "top"}
 """The extra of ringscope that brings each package that only some verbs need."""
 
 LOG_LEVELS = ("error", "warning", "info", "debug")
