@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench fuzz clean
+.PHONY: help demo test lint bench fuzz docs clean
 
 help: ## what can be made here
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -39,5 +39,8 @@ bench: $(READY) ## figures beside a peer, measured now
 fuzz: $(READY) ## a minute of fuzzing, every reader in turn; python -m fuzz --hours 1 before a release
 	@PYTHONPATH=src $(BIN)/python -m fuzz --seconds 60
 
+docs: $(READY) ## the book, into docs/_build/html; a broken link fails
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
 clean: ## forget the environment and every cache
-	rm -rf $(VENV) .fuzz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .fuzz build dist docs/_build docs/reference/code .pytest_cache .mypy_cache .ruff_cache .hypothesis

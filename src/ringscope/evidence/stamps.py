@@ -7,7 +7,7 @@ dmesg, journalctl -o short-monotonic    ``[  123.456789]`` (also after a syslog 
 dmesg -T                                ``[Fri Jan 30 11:14:39 2026]``                  REALTIME, as UTC
 dmesg --time-format iso, short-iso      ``2026-01-30T11:14:39,123456+0800``             REALTIME
 journalctl, syslog                      ``Jan 30 11:14:39 host kernel:``                UNKNOWN: no year
-ftrace                                  ``task-123 [001] d..2. 123.456789: ``           SCHED
+ftrace                                  ``task-123 [001] d..2. 123.456789:``            SCHED
 dmesg -d, a foreign month, nothing      ``[  +0.000123]``, ``kvě 25 19:29:57 host``     UNKNOWN, time 0
 ======================================  ==============================================  ================
 

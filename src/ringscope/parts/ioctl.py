@@ -42,7 +42,7 @@ class Direction(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ioctl:
-    """One ioctl: ``name`` without its AMDKFD_IOC_ prefix, ``nr`` within the magic, and its argument."""
+    """One ioctl: ``name`` without its ``AMDKFD_IOC_`` prefix, ``nr`` within the magic, and its argument."""
 
     name: str
     nr: int
