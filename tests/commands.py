@@ -16,7 +16,13 @@ process = [{ name = "p", count = 2, streams = 1, request = ["k*2"], think = "10 
 run = { horizon = "500 us", warmup = "50 us", seed = 7 }
 """
 
+ROWS = """
+parameters = { "costs.packet" = "100 ns..9 us" }
+row = [{ id = "a", scenario = "run.toml", measure = "mean_ns", measured = "80 us", uncertainty = 0.05 }]
+"""
+
 COMMANDS: dict[str, tuple[str, ...]] = {
+    "calibrate": ("rows.toml",),
     "capture": ("-o", "bundle.tar.gz"),
     "check": ("--gpu", "mi300a", "--ranks", "8"),
     "claims": ("A27",),
@@ -39,4 +45,5 @@ def furnish(folder: Path) -> Path:
     for path, text in rehearse(MachineSpec.of("mi308x"), [ProcessSpec((0, 0))]).files().items():
         put(folder / "machine" / path, text)
     put(folder / "run.toml", SCENARIO)
+    put(folder / "rows.toml", ROWS)
     return folder

@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "simulate": "run a scenario in simulated time: who got what, and where the time went",
     "study": "play an experiment of the research notes: a question, its table, and what follows from it",
     "sweep": "run a scenario at many points on all cores, and find the ones worth having",
+    "calibrate": "fit named numbers to measured rows, and say how sure they are",
     "validate": "hold the model against published measurements, fitted and predicted apart",
     "warmup": "compile the simulation engine now, so that the first simulation starts at once",
     "rehearse": "play processes and streams on a modelled machine and explain what it would show",
@@ -40,7 +41,7 @@ VERBS: dict[str, str] = {
     "trace": "walk a stream down the stack, and see what differs by release or priority",
 }
 
-EXTRAS = {"numba": "sim", "numpy": "sim", "polars": "frames", "rich": "top", "textual": "top"}
+EXTRAS = {"numba": "sim", "numpy": "sim", "polars": "frames", "scipy": "fit", "rich": "top", "textual": "top"}
 """The extra of ringscope that brings each package that only some verbs need."""
 
 LOG_LEVELS = ("error", "warning", "info", "debug")

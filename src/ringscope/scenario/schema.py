@@ -7,7 +7,7 @@ frozen and checked when built; whatever is wrong in a file is said with its key 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 from ringscope.engine.policies import POLICIES, Policies
 from ringscope.engine.spec import exponential
 from ringscope.errors import InputError
+from ringscope.scenario.fit import Calibration, Fit, Row
+from ringscope.scenario.fit import load as load_fit
 from ringscope.scenario.toml import Lines, Table, a_share, a_text, a_truth, a_whole, one_of, read, values_of
 from ringscope.scenario.units import nanoseconds, picoseconds, size
 from ringscope.stack.hip import StreamPriority
@@ -152,7 +154,10 @@ class ProcessKind:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One experiment, whole. ``costs`` replaces single costs of the part's table (engine names)."""
+    """One experiment, whole.
+
+    ``costs`` replaces single costs of the part's table (engine names); ``calibration`` says which numbers a fit gave.
+    """
 
     name: str
     device: DeviceChoice
@@ -165,6 +170,7 @@ class Scenario:
     replications: int = 1
     policies: Policies = field(default_factory=Policies)
     costs: Mapping[str, int] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
 
 KernelTimes = Callable[[Path, str], "list[int]"]
@@ -174,6 +180,12 @@ KernelTimes = Callable[[Path, str], "list[int]"]
 def no_traces(path: Path, kernel: str) -> list[int]:
     """For scenarios whose kernels bring their times along."""
     raise InputError(f"the times of {kernel!r} lie in a trace that nobody reads here", str(path))
+
+
+def _times_list(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError("must be a list of times")
+    return tuple(sorted(nanoseconds(item) for item in value))
 
 
 def _positive(value: Any) -> int:
@@ -196,8 +208,12 @@ def _time(folder: Path, times: KernelTimes) -> Callable[[Any], tuple[int, ...]]:
             if not found:
                 raise InputError(f"no dispatch of {value['kernel']!r} in {value['trace']}")
             return tuple(found)
+        if set(value) == {"times"}:
+            return _times_list(value["times"])
         raise InputError(
-            "is no time", todo='write "85 us", { mean = "85 us" } or { trace = "run.csv", kernel = "name" }'
+            "is no time",
+            todo='write "85 us", { mean = "85 us" }, { times = ["80 us", "90 us"] } or '
+            '{ trace = "run.csv", kernel = "name" }',
         )
 
     return convert
@@ -273,12 +289,6 @@ def _streams(value: Any) -> tuple[int, ...]:
     raise ValueError('must be a number or a list such as ["high", "normal"]')
 
 
-def _times_list(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, list) or not value:
-        raise ValueError("must be a list of times")
-    return tuple(sorted(nanoseconds(item) for item in value))
-
-
 def _process(table: Table, names: frozenset[str], copies: frozenset[str], number: int) -> ProcessKind:
     arrival = table.take("arrival", "closed", one_of("closed", "poisson", "trace"))
     wanted = {"closed": "think", "poisson": "interval", "trace": "times"}
@@ -345,13 +355,15 @@ def _device(table: Table) -> DeviceChoice:
     return device
 
 
-def load(path: Path, times: KernelTimes = no_traces) -> Scenario:
+def load(path: Path, times: KernelTimes = no_traces, fit: Fit | None = None) -> Scenario:
     """The scenario in a file; ``times`` reads the traces that it names, relative to the file.
+
+    ``fit`` puts its numbers in place of the file's; without one, the fit that the file names does.
 
     Raises:
         InputError: with key, file and line, whatever is wrong.
     """
-    return parse(read(path), str(path), path.parent, times)
+    return Draft.of(read(path), str(path)).scenario(path.parent, times, fit)
 
 
 def parse(text: str, file: str, folder: Path, times: KernelTimes = no_traces) -> Scenario:
@@ -372,9 +384,32 @@ class Draft:
         """What ``text``, which came from ``file``, says; InputError when it is no TOML."""
         return cls(values_of(text, file), Lines(text), file)
 
-    def scenario(self, folder: Path, times: KernelTimes = no_traces) -> Scenario:
-        """The scenario, every key checked; traces lie relative to ``folder``."""
-        return _scenario(Table(self.file, self.lines, (), self.values), folder, times)
+    def scenario(self, folder: Path, times: KernelTimes = no_traces, fit: Fit | None = None) -> Scenario:
+        """The scenario, every key checked; traces and the fit it names lie relative to ``folder``."""
+        root = Table(self.file, self.lines, (), self.values)
+        named = root.take("calibration", None, lambda name: load_fit(folder / a_text(name)))
+        fit = fit or named
+        if fit is None:
+            return _scenario(root, folder, times)
+        values, placed = fit.apply(root.values)
+        scenario = _scenario(Table(self.file, self.lines, (), values), folder, times)
+        rows = [(row, of_row(fit, row)) for row in fit.rows]
+        parts = {other.device.gpu for _, other in rows}
+        same = tuple(row for row, other in rows if _alike(scenario, other))
+        strange = () if scenario.device.gpu in parts else tuple(sorted(parts))
+        return replace(scenario, calibration=Calibration(fit, placed, same, strange))
+
+
+def of_row(fit: Fit, row: Row) -> Scenario:
+    """The scenario of one of a fit's rows, with the fit's numbers in place."""
+    where = f"{fit.name}: row {row.id!r}"
+    return _scenario(Table(where, Lines(""), (), fit.apply(row.values)[0]), Path(), no_traces)
+
+
+def _alike(scenario: Scenario, other: Scenario) -> bool:
+    """Whether two scenarios ask the same of the model; how long and how often they run does not count."""
+    plain: dict[str, Any] = {"name": "", "horizon_ns": 1, "warmup_ns": 0, "seed": 0, "replications": 1}
+    return replace(scenario, **plain) == replace(other, **plain)
 
 
 def _scenario(root: Table, folder: Path, times: KernelTimes) -> Scenario:
@@ -402,7 +437,7 @@ def _scenario(root: Table, folder: Path, times: KernelTimes) -> Scenario:
         costs=_costs(root.table("costs")),
     )
     run.done("horizon, warmup, seed, replications")
-    root.done("name, device, kernel, copy, process, run, policies, costs")
+    root.done("name, calibration, device, kernel, copy, process, run, policies, costs")
     if scenario.horizon_ns > MAX_HORIZON_NS:
         raise run.wrong("a run is at most 36 minutes long", "horizon")
     if scenario.warmup_ns >= scenario.horizon_ns:

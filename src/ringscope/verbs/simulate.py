@@ -32,6 +32,7 @@ from ringscope.report.page import page
 from ringscope.report.perfetto import trace
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.scenario import rules
+from ringscope.scenario.fit import load as load_fit
 from ringscope.scenario.schema import load
 from ringscope.scenario.units import nanoseconds, spoken
 from ringscope.stack.text import capture
@@ -52,6 +53,9 @@ MOST_TRACED = 100_000
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.add_argument("scenario", type=Path, nargs="?", metavar="FILE", help="scenario in TOML")
+    parser.add_argument(
+        "--calibration", type=Path, metavar="FIT", help="put a fit's numbers in place of the scenario's"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="in place of the scenario's")
     parser.add_argument("--replications", type=int, metavar="N", help="in place of the scenario's")
     parser.add_argument("--parquet", type=Path, metavar="OUT", help="write every finished request (needs polars)")
@@ -136,7 +140,7 @@ def warm_up() -> None:
 def _load(args: argparse.Namespace) -> Built:
     from ringscope.scenario.build import build  # noqa: PLC0415
 
-    scenario = load(args.scenario, kernel_times)
+    scenario = load(args.scenario, kernel_times, load_fit(args.calibration) if args.calibration else None)
     if args.seed is not None:
         if not 0 <= args.seed < 1 << 32:
             raise InputError(f"--seed is {args.seed}", todo="give 0 to 4294967295")
@@ -254,6 +258,7 @@ def data(outcome: Outcome) -> dict[str, Any]:
             "slots": len(built.slots),
             "processes_at_once": node.processes_at_once,
         },
+        "calibration": scenario.calibration.data if scenario.calibration else None,
         "horizon_ns": scenario.horizon_ns,
         "warmup_ns": scenario.warmup_ns,
         "seed": scenario.seed,
@@ -328,6 +333,9 @@ def text(outcome: Outcome, terminal: Terminal) -> str:
         more = f" (and {len(built.broken) - 1} more)" if len(built.broken) > 1 else ""
         said = f"what this scheduler breaks in the real driver: {built.broken[0]}{more}"
         lines += [*(terminal.bad(line) for line in wrapped("  ", said, terminal.width)), ""]
+    if scenario.calibration:
+        told = wrapped("  ", scenario.calibration.text, terminal.width)
+        lines += [*(terminal.bad(line) if scenario.calibration.fitted else line for line in told), ""]
     rows = []
     for share in outcome.shares:
         who = share.kind.name + (f" × {share.kind.count}" if share.kind.count > 1 else "")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS
 from ringscope.report.terminal import Terminal, columns, wrapped
+from ringscope.scenario.fit import load
 from ringscope.scenario.studies.study import Desk
 from ringscope.scenario.validate import Checked, Sense, Tally
 from ringscope.verbs import Result
@@ -29,6 +30,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="DIR", help=f"AMD's over-subscription runs (default: {DATA} when it is there)"
     )
     parser.add_argument(
+        "--calibration",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FIT",
+        help="a fit's rows, too, with their marks",
+    )
+    parser.add_argument(
         "--policy", action="append", default=[], metavar="RULE=CHOICE", help="read one firmware-private rule otherwise"
     )
 
@@ -37,14 +46,15 @@ def run(args: argparse.Namespace) -> Result:
     """Compute every row."""
     desk = Desk(policies=policies(args.policy))
     folder: Path | None = args.data or (DATA if DATA.is_dir() else None)
-    from ringscope.scenario import validate_oversubscription  # noqa: PLC0415 - the engine; --help does without
+    fits = [load(path) for path in args.calibration]
+    from ringscope.scenario import validate_fits, validate_oversubscription  # noqa: PLC0415 - the engine
     from ringscope.scenario.validate import check  # noqa: PLC0415
     from ringscope.scenario.validate_rows import ROWS  # noqa: PLC0415
     from ringscope.verbs.simulate import warm_up  # noqa: PLC0415
 
     more = validate_oversubscription.rows(validate_oversubscription.read(folder)) if folder else ()
     warm_up()
-    found = check((*ROWS, *more), desk, _tell)
+    found = check((*ROWS, *more, *(row for fit in fits for row in validate_fits.rows(fit))), desk, _tell)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     code = EXIT_FINDINGS if _unexplained(found) else EXIT_CLEAN

@@ -128,7 +128,10 @@ class Sweep:
         names = [kind.name for kind in scenario.processes]
         if len(set(names)) < len(names):
             raise InputError("two processes have the same name", self.file, "give each [[process]] a name of its own")
+        fitted = {parameter.key for parameter in scenario.calibration.placed} if scenario.calibration else set()
         for axis in self.axes:
+            if axis.key in fitted:
+                raise wrong(axis.text, "names a key that the file's calibration sets", "take one of the two out")
             others = [other for other in self.axes if other is not axis]
             first = [(other, other.tried[0]) for other in others]
             last = [(other, other.tried[-1]) for other in others]
