@@ -32,6 +32,14 @@ def test_fitted_and_predicted_rows_are_printed_apart(capsys: pytest.CaptureFixtu
     assert "not kept" in text
 
 
+def test_a_number_at_the_end_of_its_range_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (FOLDER / "rows.toml").read_text().replace('"100 ns..10 us"', '"100 ns..900 ns"', 1)
+    (tmp_path / "rows.toml").write_text(text)
+    (tmp_path / "chain.toml").write_text((FOLDER / "chain.toml").read_text())
+    assert main(["calibrate", str(tmp_path / "rows.toml")]) == 0
+    assert "at the end of where it was looked for: costs.packet; " in capsys.readouterr().out
+
+
 def test_json_is_the_file(fit: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["calibrate", str(FOLDER / "rows.toml"), "--json"]) == 0

@@ -49,6 +49,11 @@ class Parameter:
     high: float
 
     @property
+    def at_end(self) -> bool:
+        """Whether the optimum lies where the search ended, so that the interval says nothing of what lies beyond."""
+        return min(self.value - self.low, self.high - self.value) <= 5e-4 * (self.high - self.low)
+
+    @property
     def written(self) -> Any:
         """The value as a scenario file has it."""
         return f"{round(self.value)} {self.unit}" if self.unit else self.value

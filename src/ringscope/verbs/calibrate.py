@@ -63,6 +63,10 @@ def text(fit: Fit, path: Path | None, terminal: Terminal) -> str:
         for parameter in fit.parameters
     ]
     lines = [terminal.bold(fit.name), "", *columns(rows, ("parameter", "fit", "95 % interval", "looked for in"))]
+    ends = [parameter.key for parameter in fit.parameters if parameter.at_end]
+    if ends:
+        said = f"at the end of where it was looked for: {', '.join(ends)}; the true value may lie beyond"
+        lines += ["", *(terminal.bad(line) for line in wrapped("  ", said, terminal.width))]
     strong = [
         f"{a.key} and {b.key}: {fit.correlation[i][j]:+.2f}"
         for i, a in enumerate(fit.parameters)
