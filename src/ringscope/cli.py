@@ -44,11 +44,18 @@ VERBS: dict[str, str] = {
 EXTRAS = {"numba": "sim", "numpy": "sim", "polars": "frames", "scipy": "fit", "rich": "top", "textual": "top"}
 """The extra of ringscope that brings each package that only some verbs need."""
 
-LOG_LEVELS = ("error", "warning", "info", "debug")
 EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 usage or input error, 3 evidence insufficient"
 
 
 class _Parser(argparse.ArgumentParser):
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        # Asked for with every option; argparse's own way to the width imports shutil with all its archive formats.
+        try:
+            columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size().columns
+        except (ValueError, OSError):
+            columns = 80
+        return argparse.RawDescriptionHelpFormatter(self.prog, width=columns - 2)
+
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message}; try: {self.prog} --help", file=sys.stderr)
         raise SystemExit(EXIT_INPUT)
@@ -62,7 +69,6 @@ def _top_parser() -> _Parser:
         usage="ringscope VERB [OPTIONS]",
         description="Shows, rehearses and proves what AMD GPU compute queues do, from hipStream_t to the HQD slot.",
         epilog=f"verbs:\n{verbs}\n\nringscope VERB --help says more of one verb.\n{EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"ringscope {__version__}")
     parser.add_argument("verb", nargs="?", help=argparse.SUPPRESS)
@@ -74,13 +80,11 @@ def _verb_parser(name: str, module: ModuleType) -> _Parser:
         prog=f"ringscope {name}",
         description=(module.__doc__ or "").strip(),
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.arguments(parser)
     common = parser.add_argument_group("common options")
     common.add_argument("--json", action="store_true", help="print the result as JSON")
     common.add_argument("--output", "-o", type=Path, metavar="FILE", help="write the result to FILE instead")
-    common.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="default: %(default)s")
     return parser
 
 
@@ -124,11 +128,9 @@ def _parse(parser: _Parser, words: list[str]) -> argparse.Namespace:
 
 def _run(name: str, rest: list[str]) -> int:
     import importlib
-    import logging
 
     module = importlib.import_module(f"ringscope.verbs.{name}")
     args = _parse(_verb_parser(name, module), rest)
-    logging.basicConfig(level=args.log_level.upper(), format="ringscope: %(message)s", stream=sys.stderr)
     result: Result = module.run(args)
     _picture(result, args)
     _write(_render(result, args), args.output)

@@ -1,4 +1,3 @@
-import logging
 from pathlib import Path
 
 import pytest
@@ -50,14 +49,13 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_strangers_question_is_asked_and_a_broken_one_costs_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "ringscope"):
-        found = answers(case_of((machine({500: [7]}),)))
+def test_a_strangers_question_is_asked_and_a_broken_one_costs_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answers(case_of((machine({500: [7]}),)))
     assert len(found) == len(QUESTIONS) + 1
     assert (found[-1].id, found[-1].summary) == ("house-rule", "1 snapshots")
-    lines = [record.getMessage() for record in caplog.records]
-    assert lines[0] == "verdict plug-in b-broken left out: RuntimeError: two lines"
-    assert [line.split()[2] for line in lines] == ["b-broken", "c-text", "d-taken", "e-absent"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "ringscope: verdict plug-in b-broken left out: RuntimeError: two lines"
+    assert [line.split()[3] for line in lines] == ["b-broken", "c-text", "d-taken", "e-absent"]
 
 
 def test_without_plug_ins_only_the_projects_own_are_asked() -> None:

@@ -7,7 +7,6 @@ costs a one-line warning and nothing else.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from ringscope.verdicts.answer import Answer
 
 GROUP = "ringscope.verdicts"
 Ask = Callable[[Case], Answer]
-_log = logging.getLogger("ringscope")
 
 
 def asked(case: Case, taken: frozenset[str]) -> Iterator[Answer]:
@@ -36,7 +34,8 @@ def asked(case: Case, taken: frozenset[str]) -> Iterator[Answer]:
             if answer.id in seen:
                 raise ValueError(f"the id {answer.id!r} is taken")
         except Exception as error:
-            _log.warning("verdict plug-in %s left out: %s: %s", entry.name, type(error).__name__, _line(error))
+            what = f"verdict plug-in {entry.name} left out: {type(error).__name__}: {_line(error)}"
+            print(f"ringscope: {what}", file=sys.stderr)
             continue
         seen.add(answer.id)
         yield answer
