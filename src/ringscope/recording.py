@@ -7,8 +7,9 @@ GPU, a simulation), each with the clock it was stamped by, plus counters for wha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from ringscope.records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, order=True)

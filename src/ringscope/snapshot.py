@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
 from ringscope.parts.layout import Generation, Image
 from ringscope.recording import Source
+from ringscope.records import dataclass, field
 
 
 class QueueType(Enum):

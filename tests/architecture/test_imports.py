@@ -7,9 +7,10 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "ringscope"
 CURRENCY = {"snapshot", "recording"}
-EVERYONE = {"errors"}
+EVERYONE = {"errors", "records"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "records": set(),
     "parts": set(),
     "recording": set(),
     "snapshot": {"parts", "recording"},

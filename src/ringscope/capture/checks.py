@@ -11,11 +11,11 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from ringscope.capture.paths import Paths, line, read, why
+from ringscope.records import dataclass, field
 
 BUNDLE_BYTES = 64 << 20
 """Room that a capture of some ten snapshots of a large machine needs at most."""

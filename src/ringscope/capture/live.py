@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ringscope.capture.moment import Taken, take
 from ringscope.capture.paths import Paths, line
 from ringscope.errors import InputError
 from ringscope.evidence.collect import collect
+from ringscope.records import dataclass, replace
 from ringscope.snapshot import Snapshot
 
 

@@ -13,10 +13,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ringscope.capture.paths import Paths, read, why
+from ringscope.records import dataclass, field
 
 DISTURBS = (
     "mqds holds each process's lock in turn (kfd_debugfs_mqds_by_process), so that its queue calls wait; hqds selects "

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from ringscope.records import dataclass
 
 READ_LIMIT = 256 << 20
 """Most bytes taken of one file: ``hqds`` of eight MI308X has 0.8 MB, ``mqds`` some 22 kB a queue and XCC."""

@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from ringscope.capture.moment import DISTURBS, Clocks, Taken, take
 from ringscope.capture.paths import Paths, line, read, why
 from ringscope.capture.redact import Redactor, redacted
 from ringscope.errors import InputError
+from ringscope.records import dataclass, field
 
 LOG_LEVEL = "3"
 """AMD_LOG_LEVEL of the program unless it is set: streams and the queues they map to, and no line a dispatch."""

@@ -7,11 +7,11 @@ records, each for or against the claim. :func:`settle` makes the verdict of them
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from ringscope.recording import Source
+from ringscope.records import dataclass
 
 if TYPE_CHECKING:
     from ringscope.claims.lab import Lab

@@ -6,9 +6,8 @@ workload that no document describes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ringscope.recording import Source
+from ringscope.records import dataclass
 
 NOTE_1 = "multiple_doorbellQueue/README.md"
 COMPANION = "companions of multiple_doorbellQueue/README.md"

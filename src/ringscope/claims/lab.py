@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ringscope.evidence.collect import collect
 from ringscope.join import Case, State, case_of
 from ringscope.join.queues import JoinedQueue
 from ringscope.recording import Recording, Source
+from ringscope.records import dataclass, replace
 from ringscope.snapshot import Device
 from ringscope.stack.firmware import FirmwareSpec
 from ringscope.stack.hip import HipSettings

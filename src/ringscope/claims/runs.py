@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from ringscope.join import Case, State, case_of
 from ringscope.join.queues import JoinedQueue
 from ringscope.parts.aql import PACKET_DWORDS
 from ringscope.recording import Event, Kind
+from ringscope.records import dataclass, field
 from ringscope.snapshot import Packet
 from ringscope.stack.firmware import FirmwareSpec
 from ringscope.stack.hip import HipSettings, Stream

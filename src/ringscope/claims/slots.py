@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ringscope.claims.claim import Method, Reason, claim
 from ringscope.claims.figures import MQ, NOTE_1
@@ -12,6 +11,7 @@ from ringscope.claims.runs import Run
 from ringscope.claims.timed import Load
 from ringscope.join import Case
 from ringscope.recording import Kind, Source
+from ringscope.records import replace
 from ringscope.stack.firmware import SlotOrder
 from ringscope.stack.machine import SchedPolicy
 from ringscope.verdicts import oversubscribed, shared_slot

@@ -7,10 +7,10 @@ counts is one run beside another.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from importlib.util import find_spec
 
 from ringscope.claims.runs import PART, Rules
+from ringscope.records import dataclass
 from ringscope.stack.machine import QueueIds
 
 HORIZON_NS = 500_000_000

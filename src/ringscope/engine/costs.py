@@ -6,10 +6,9 @@ there to be replaced (``[costs]`` in a scenario).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from ringscope.engine.spec import Costs
 from ringscope.parts.fidelity import Behaviour, Standing
+from ringscope.records import dataclass, replace
 
 
 @dataclass(frozen=True)

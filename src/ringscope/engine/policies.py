@@ -6,10 +6,10 @@ default, the grounds for it and the other readings stand in :data:`POLICIES`, fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from ringscope.parts.fidelity import Behaviour, Standing
+from ringscope.records import dataclass
 
 
 class Scheduler(IntEnum):

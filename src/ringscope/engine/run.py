@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from ringscope.engine import core
 from ringscope.engine.spec import Control, Op, Packet, Room, Spec, SpecError, check_packet
 from ringscope.engine.state import ID_BITS, LIMIT_NS, TIME_SHIFT, Array, build, fill_packet, pack, unpack
+from ringscope.records import dataclass
 
 _GROWN = {
     core.MORE_EVENTS: "heap",

@@ -7,7 +7,6 @@ to each other by index: a queue's process, a packet's queue, a host thread's pac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from math import log
@@ -15,6 +14,7 @@ from math import log
 from ringscope.engine.policies import Policies, Scheduler
 from ringscope.errors import InputError
 from ringscope.parts.fidelity import Behaviour, Standing
+from ringscope.records import dataclass, field
 
 FIDELITY = (
     Behaviour(

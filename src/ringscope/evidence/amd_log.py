@@ -20,13 +20,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ringscope.errors import InputError
 from ringscope.evidence.drift import Drift, Held
 from ringscope.evidence.lines import BLOCK_BYTES, Blocks, PathOrStream, lines_with, opened
 from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
+from ringscope.records import dataclass, field
 
 HELD = Held(
     "CLR of ROCm 5.6 to 6.2.2, and rocm-systems projects/clr at 01280b9d (after ROCm 7.0)",

@@ -15,7 +15,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,6 +22,7 @@ from ringscope.errors import InputError, printable
 from ringscope.evidence.drift import Drift, Held
 from ringscope.evidence.files import Forward, InputFile
 from ringscope.recording import Recording, Source
+from ringscope.records import dataclass, field, replace
 from ringscope.snapshot import Process
 
 HELD = Held("ringscope.bundle/1", "bundles of this version")

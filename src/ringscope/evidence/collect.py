@@ -11,7 +11,6 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ringscope.errors import InputError
@@ -24,6 +23,7 @@ from ringscope.evidence.order import in_order, labels_of
 from ringscope.evidence.sniff import FileKind, dump_token, is_detail, root_of_value, sniff
 from ringscope.parts.layout import Generation
 from ringscope.recording import Recording, Source
+from ringscope.records import dataclass, field, replace
 from ringscope.snapshot import Snapshot
 
 # What reads each kind of log or trace: ``read(path or stream, name) -> Recording``. Imported when a file asks for it.

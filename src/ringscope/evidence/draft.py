@@ -7,7 +7,6 @@ that is told. So files are first read as they stand (:class:`Draft`) and joined 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from ringscope.errors import InputError
@@ -17,6 +16,7 @@ from ringscope.evidence.drift import Drift
 from ringscope.evidence.sniff import FileKind
 from ringscope.parts import mqd
 from ringscope.parts.layout import Generation, Image, Layout
+from ringscope.records import dataclass, field, replace
 from ringscope.snapshot import Device, Hqd, Mqd, Process, Queue, QueueType, Snapshot
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from ringscope.errors import printable
 from ringscope.recording import Source
+from ringscope.records import dataclass, replace
 
 SHAPES_LIMIT = 64
 """Most different things told of one capture; further ones are counted together."""

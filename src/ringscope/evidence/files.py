@@ -14,12 +14,12 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from ringscope.errors import InputError, printable
 from ringscope.evidence.sniff import is_detail
+from ringscope.records import dataclass, field
 
 if TYPE_CHECKING:
     import tarfile

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from ringscope.evidence.drift import Held
 from ringscope.recording import Kind
+from ringscope.records import dataclass, field
 
 HELD = Held(
     "amdkfd and amdgpu of January 2026; wordings of Linux 4.13 to 6.14 where a row names them",

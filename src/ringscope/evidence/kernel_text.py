@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 
 from ringscope.errors import InputError
 from ringscope.evidence import ftrace
@@ -21,6 +20,7 @@ from ringscope.evidence.lines import BLOCK_BYTES, Blocks, PathOrStream, lines_wi
 from ringscope.evidence.profile import text as printable
 from ringscope.evidence.stamps import STAMP, Stamped, stamped
 from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
+from ringscope.records import dataclass, field, replace
 
 # Events of a kind are kept up to this many and counted beyond; of lines that no table knows, the first are shown.
 KEPT_PER_KIND = 1 << 16

@@ -8,10 +8,10 @@ and name no hardware slot.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from ringscope.evidence.drift import Held
 from ringscope.recording import Kind, Value
+from ringscope.records import dataclass
 
 HELD = Held("a local patch of amdkfd, January 2026; it is not upstream", "the patch's source")
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass, field
 
 MOST_PROCESSES = 1 << 20
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ringscope.errors import InputError
 from ringscope.evidence.drift import Drift, Held
@@ -20,6 +19,7 @@ from ringscope.evidence.lines import BLOCK_BYTES, PathOrStream
 from ringscope.evidence.profile import Field, Timeline, extent, integer, kept, text
 from ringscope.evidence.sqlite import Database, database, quoted
 from ringscope.recording import Kind, Recording, Source
+from ringscope.records import dataclass
 
 HELD = Held(
     "rocprofiler-sdk-rocpd schemas 3.0 to 4.1 (ROCm 7)",

@@ -6,7 +6,6 @@ verdicts and reports are given of them, joined once. Nothing is judged here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 from ringscope.join.intervals import Interval, interval
@@ -15,6 +14,7 @@ from ringscope.join.queues import Identity, JoinedQueue, join_queues
 from ringscope.join.streams import Stream, streams_of
 from ringscope.parts import catalogue
 from ringscope.recording import Recording
+from ringscope.records import dataclass
 from ringscope.snapshot import Device, Hqd, Snapshot
 
 

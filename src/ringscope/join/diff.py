@@ -9,11 +9,11 @@ across runs then and are not compared.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 
 from ringscope.join import State
 from ringscope.join.queues import JoinedQueue, PipePriority
+from ringscope.records import dataclass
 from ringscope.snapshot import Device
 
 # What of a node's topology decides how its queues are served; firmware besides, for it runs the scheduler.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 from ringscope.recording import Event, Kind, Recording, Value
+from ringscope.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

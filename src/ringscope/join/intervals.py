@@ -11,11 +11,11 @@ Packet sizes are those of the driver's own structures (kfd_pm4_headers_ai.h); th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ringscope.join.queues import JoinedQueue, write_pointer_of
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.recording import Source
+from ringscope.records import dataclass
 from ringscope.snapshot import Device
 
 FIDELITY = (

@@ -9,11 +9,11 @@ as long looks the same (see :mod:`ringscope.verdicts.queue_stuck`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from ringscope.join import State
 from ringscope.join.intervals import hiq_write_pointer
 from ringscope.join.queues import Identity, JoinedQueue
+from ringscope.records import dataclass, field
 from ringscope.snapshot import Device
 
 

@@ -7,12 +7,12 @@ two are joined by the MQD's own address, which the firmware writes into the slot
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 
 from ringscope.parts.layout import Generation, Image
 from ringscope.recording import Source
+from ringscope.records import dataclass, replace
 from ringscope.snapshot import Hqd, Mqd, Process, Queue, QueueType, Snapshot
 
 Identity = tuple[int, int, int | None, int | None]

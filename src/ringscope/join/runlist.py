@@ -7,9 +7,8 @@ IB, so that the firmware walks it for ever (pm_create_runlist_ib in kfd_packet_m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ringscope.parts.layout import Image
+from ringscope.records import dataclass
 from ringscope.snapshot import Runlist
 
 

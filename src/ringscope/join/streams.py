@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ringscope.join.queues import JoinedQueue
 from ringscope.recording import Kind, Recording, Source
+from ringscope.records import dataclass
 
 HSA_PRIORITY = {0: "low", 1: "normal", 2: "high"}  # hsa_amd_queue_priority_t
 

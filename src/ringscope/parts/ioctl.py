@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from ringscope.parts.record import Field, Record
+from ringscope.records import dataclass
 
 VERSION = (1, 17)
 MAGIC = ord("K")

@@ -1,6 +1,8 @@
-"""A node of ``/sys/class/kfd/kfd/topology``: the keys of its ``properties``."""
+"""A node of ``/sys/class/kfd/kfd/topology``: the keys of its ``properties``, and how they are written."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 KEYS = (
     "cpu_cores_count",
@@ -46,3 +48,9 @@ KEYS = (
 
 A CPU node ends at ``num_cp_queues`` and the CPU clock.
 """
+
+
+def text(values: Mapping[str, int]) -> str:
+    """A node's ``properties``: keys the driver knows in its order, then others as they come."""
+    known = [key for key in KEYS if key in values]
+    return "".join(f"{key} {values[key]}\n" for key in (*known, *(key for key in values if key not in KEYS)))

@@ -6,10 +6,10 @@ A :class:`Record` is the table of one structure; it also packs and unpacks bytes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 from ringscope.parts.layout import Bits
+from ringscope.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ word. Copy, fill and write count bytes or dwords **less one** from SDMA 4 on; th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ringscope.parts.layout import V9_AND_LATER, V10_AND_LATER, Bits, Generation, Layout, Register, layout_for
+from ringscope.records import dataclass
 
 NOP = 0
 COPY = 1

@@ -6,11 +6,11 @@ answers are others now.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ringscope.join import Case
 from ringscope.join.diff import Change, Diff, ProcessDiff, QueueDiff, priority, slot
+from ringscope.records import dataclass
 from ringscope.report.explain import size
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.verdicts.answer import Answer, count

@@ -7,12 +7,12 @@ read, or that takes a second reading, is None, and shown as ``?``: never as a ze
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ringscope.join.progress import Progress
 from ringscope.join.queues import JoinedQueue, PipePriority
 from ringscope.join.runlist import read_runlist
+from ringscope.records import dataclass
 from ringscope.report.explain import part_name, size
 from ringscope.report.terminal import Terminal, wrapped
 from ringscope.snapshot import Device, Process, QueueType

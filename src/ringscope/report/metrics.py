@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from ringscope.join import State
 from ringscope.join.intervals import hiq_write_pointer
 from ringscope.join.progress import Progress
+from ringscope.records import dataclass
 from ringscope.snapshot import Device, Process
 from ringscope.verdicts.oversubscribed import beyond_limits
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from ringscope.errors import InputError
 from ringscope.recording import Event, Kind, Recording, Value
+from ringscope.records import dataclass, field
 from ringscope.report.timeline import lane_of
 
 _BEGIN, _END, _INSTANT, _COUNTER = 1, 2, 3, 4  # TrackEvent.Type

@@ -6,8 +6,8 @@ Each function takes what its verb prints as JSON and gives a :class:`Told`: the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
+from ringscope.records import dataclass, field
 from ringscope.report import sections
 from ringscope.report.markup import Json, bar, duration, estimate, figure, legend, row, section, table, visible
 from ringscope.verdicts.answer import count

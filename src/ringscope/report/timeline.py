@@ -7,11 +7,11 @@ lie closer than a picture can show, become one span with their number.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from ringscope.join.dispatches import kernels_of, occupation
 from ringscope.recording import Event, Kind, Recording
+from ringscope.records import dataclass
 
 COLUMNS = 500
 """Columns that a picture is taken to have: gaps and kernels narrower than one are not kept apart."""

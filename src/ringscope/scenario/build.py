@@ -7,7 +7,6 @@ schedules at all are the stack's answers; here they are only put into the engine
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from itertools import count
 
 from ringscope.engine import spec as engine
@@ -16,6 +15,7 @@ from ringscope.engine.policies import Placement, Scheduler
 from ringscope.engine.state import State, rounds
 from ringscope.errors import InputError
 from ringscope.parts.mqd import PIPE_PRIORITY
+from ringscope.records import dataclass, replace
 from ringscope.scenario.changes import Call, Diary, Life, destroy
 from ringscope.scenario.schema import (
     SCHEDULERS,

@@ -16,7 +16,6 @@ import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass, replace
 from ringscope.scenario.build import build, play
 from ringscope.scenario.fit import Fit, Parameter, Row, engine_version
 from ringscope.scenario.outcome import simulate

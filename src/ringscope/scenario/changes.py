@@ -8,10 +8,10 @@ without a look at the fence is then the answer of the stack's scheduler, variant
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import count
 
 from ringscope.engine.spec import Change
+from ringscope.records import dataclass
 from ringscope.stack.journal import TICK_NS
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.records import Action, CreatedQueue, CreateQueue, Step, UpdateQueue

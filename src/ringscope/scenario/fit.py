@@ -12,7 +12,6 @@ import json
 import math
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, NoReturn, TypeVar
 
 from ringscope import __version__
 from ringscope.errors import InputError
+from ringscope.records import dataclass
 from ringscope.scenario.toml import put
 from ringscope.scenario.units import spoken
 

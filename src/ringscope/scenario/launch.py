@@ -12,11 +12,10 @@ two others (tests).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from ringscope.engine.costs import costs_for
 from ringscope.engine.spec import HostThread, Machine, Op, Packet, Queue, Room, Source, Spec, constant
 from ringscope.parts.fidelity import Behaviour, Standing
+from ringscope.records import dataclass, replace
 from ringscope.scenario.build import engine_machine
 from ringscope.stack.budget import Job, play, stages
 from ringscope.stack.kfd import Kfd

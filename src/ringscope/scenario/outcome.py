@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ringscope.engine.run import Engine, Totals
 from ringscope.engine.state import PARTS, Array
+from ringscope.records import dataclass, replace
 from ringscope.scenario.build import Built
 from ringscope.scenario.schema import ProcessKind
 

@@ -7,7 +7,6 @@ frozen and checked when built; whatever is wrong in a file is said with its key 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from ringscope.engine.policies import POLICIES, Policies
 from ringscope.engine.spec import exponential
 from ringscope.errors import InputError
+from ringscope.records import dataclass, field, replace
 from ringscope.scenario.fit import Calibration, Fit, Row
 from ringscope.scenario.fit import load as load_fit
 from ringscope.scenario.toml import Lines, Table, a_share, a_text, a_truth, a_whole, one_of, read, values_of

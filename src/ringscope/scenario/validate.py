@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 
+from ringscope.records import dataclass
 from ringscope.scenario.studies.study import Desk
 
 NEAR = 0.20

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass, replace
 from ringscope.scenario.studies import over_subscription
 from ringscope.scenario.studies.study import MS, Desk
 from ringscope.scenario.validate import Checked, Row

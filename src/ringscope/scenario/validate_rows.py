@@ -7,11 +7,12 @@ published for none of them; where the outcome hangs on it the row says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache, partial
 
 from ringscope.engine.costs import costs_for
 from ringscope.engine.policies import Priority
+from ringscope.records import replace
 from ringscope.scenario.schema import DeviceChoice, Does, Kernel, KernelTime, ProcessKind, Step
 from ringscope.scenario.studies import preemption, queue_reuse
 from ringscope.scenario.studies.study import MS, Desk

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass, replace
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.doorbells import PER_PROCESS, Bar, Slice

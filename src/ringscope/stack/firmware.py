@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import Protocol
@@ -23,6 +22,7 @@ from ringscope.parts import mqd
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import Generation, Image, Layout
 from ringscope.recording import Source
+from ringscope.records import dataclass
 from ringscope.snapshot import Hqd, Run, SdmaRlc
 
 SOURCE = Source("model")

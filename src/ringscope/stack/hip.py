@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 
 from ringscope.errors import InputError
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.recording import Kind
+from ringscope.records import dataclass
 from ringscope.stack.journal import Observer, nobody
 from ringscope.stack.machine import NodeSpec
 from ringscope.stack.rocm import (

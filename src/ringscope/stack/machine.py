@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, fields
 from enum import Enum, IntEnum
 from functools import cached_property
 from typing import Any
@@ -14,6 +13,7 @@ from ringscope.parts.catalogue import Device
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import Generation
 from ringscope.parts.pm4 import Format
+from ringscope.records import dataclass, fields
 
 PAGE = 4096
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import count
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass
 from ringscope.snapshot import Snapshot
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.journal import TICK_NS

@@ -7,12 +7,12 @@ era before it is assumed to go on and the answer says that it is inferred.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Generic, TypeVar
 
 from ringscope.errors import InputError
 from ringscope.parts.fidelity import Behaviour, Standing
+from ringscope.records import dataclass
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

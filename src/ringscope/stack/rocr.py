@@ -7,13 +7,13 @@ ROCr makes a small one of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 
 from ringscope.errors import InputError
 from ringscope.parts.aql import AMD_QUEUE, PACKET_BYTES
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.recording import Kind
+from ringscope.records import dataclass, field
 from ringscope.stack.journal import Observer, nobody
 from ringscope.stack.kfd.records import IoctlQueueType
 from ringscope.stack.machine import NodeSpec

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.recording import Kind
+from ringscope.records import dataclass, replace
 from ringscope.stack.journal import Observer, nobody
 from ringscope.stack.kfd.records import CreatedQueue, CreateQueue, IoctlQueueType, Step, UpdateQueue, hiq_dwords
 from ringscope.stack.machine import PAGE, NodeSpec

@@ -7,11 +7,11 @@ journal, from the steps that the driver took, and from MQDs and slots at the end
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from ringscope.errors import InputError
 from ringscope.parts.aql import PACKET_BYTES, PACKET_DWORDS
 from ringscope.recording import Event, Kind, Value
+from ringscope.records import dataclass, field
 from ringscope.snapshot import Device, Hqd, Queue, Snapshot
 from ringscope.stack.hip import HipDevice, HipSettings, Stream, StreamPriority
 from ringscope.stack.kfd import Kfd

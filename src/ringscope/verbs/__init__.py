@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ringscope.errors import EXIT_CLEAN
+from ringscope.records import dataclass, field
 from ringscope.report.terminal import Terminal
 
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ringscope.engine.policies import Policies
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, InputError
 from ringscope.evidence import launcher
+from ringscope.records import dataclass
 from ringscope.report.page import page
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.scenario import rules

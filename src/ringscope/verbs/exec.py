@@ -9,10 +9,10 @@ import argparse
 import os
 import shlex
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ringscope.records import replace
 from ringscope.report.page import page
 from ringscope.scenario import rules
 from ringscope.verbs import Result, picture_options

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any
@@ -23,6 +22,7 @@ from ringscope.parts import aql, catalogue, ioctl, mqd, pm4, sdma
 from ringscope.parts.layout import ALL, Bits, Generation, Layout
 from ringscope.parts.record import Record
 from ringscope.parts.sources import SOURCES, keys
+from ringscope.records import dataclass, replace
 from ringscope.report.terminal import Terminal, columns
 from ringscope.verbs import Result
 

@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, InputError
 from ringscope.evidence import rocpd, rocprofv3
 from ringscope.join import Case, case_of
 from ringscope.recording import Kind
+from ringscope.records import replace
 from ringscope.report import explain
 from ringscope.report.files import write_aside, write_folder_aside
 from ringscope.report.page import page

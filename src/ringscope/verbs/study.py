@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from ringscope.engine.policies import POLICIES, Policies
 from ringscope.errors import InputError
+from ringscope.records import replace
 from ringscope.report.page import page
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.scenario import rules, studies

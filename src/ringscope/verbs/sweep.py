@@ -20,13 +20,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass
 from ringscope.report.files import write_aside
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.scenario.sweep.axes import Axis

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from ringscope.recording import Source
+from ringscope.records import dataclass
 
 
 class Verdict(Enum):

@@ -7,11 +7,10 @@ whether that fits depends on how much of the device one process fills. :func:`ju
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ringscope.errors import InputError
 from ringscope.join import Case
 from ringscope.join.dispatches import occupation
+from ringscope.records import dataclass
 from ringscope.verdicts.answer import Answer, Because, Missing, Question, certain, count, likely
 from ringscope.verdicts.conservation import SHARING_GAIN, together_and_alone
 from ringscope.verdicts.saturated import FULL, device_cus

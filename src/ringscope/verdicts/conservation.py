@@ -8,12 +8,12 @@ anywhere; :func:`answer` to a Recording that holds dispatches of several process
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from ringscope.errors import InputError
 from ringscope.join import Case
 from ringscope.join.dispatches import Kernel, kernels_of
 from ringscope.recording import Recording
+from ringscope.records import dataclass
 from ringscope.verdicts.answer import Answer, Because, Missing, Question, certain, count, likely
 
 ASKS = Question(

@@ -7,12 +7,11 @@ shader engines evenly, so the poorest one decides: an uneven mask is slower than
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ringscope.join import Case
 from ringscope.join.queues import JoinedQueue
 from ringscope.parts.layout import V10_AND_LATER
 from ringscope.recording import Event, Kind
+from ringscope.records import dataclass
 from ringscope.snapshot import Device
 from ringscope.verdicts import sources
 from ringscope.verdicts.answer import Answer, Because, Question, certain, count

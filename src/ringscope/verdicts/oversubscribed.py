@@ -8,13 +8,12 @@ other two show in the runlist itself and in the kernel's log.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ringscope.join import Case, State
 from ringscope.join.queues import mqd_address_of
 from ringscope.join.runlist import ReadRunlist, read_runlist
 from ringscope.parts import catalogue
 from ringscope.recording import Kind
+from ringscope.records import dataclass
 from ringscope.snapshot import Device, QueueType
 from ringscope.verdicts import sources
 from ringscope.verdicts.answer import Answer, Because, Question, certain, count, likely

@@ -7,12 +7,11 @@ runlists and queue changes is counted the same way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ringscope.join import Case
 from ringscope.join.intervals import Interval, Step
 from ringscope.parts.layout import Generation
 from ringscope.recording import Kind, Recording, Source
+from ringscope.records import dataclass
 from ringscope.snapshot import Device
 from ringscope.verdicts import sources
 from ringscope.verdicts.answer import Answer, Because, Missing, Question, certain, count, likely

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import mmap
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from ringscope.records import dataclass, field
 from ringscope.virtual import remote
 from ringscope.virtual.events import Events
 from ringscope.virtual.memory import AddressSpace, Backing, Buffer, Store

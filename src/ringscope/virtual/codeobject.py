@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from ringscope.records import dataclass, field
 from ringscope.virtual.memory import PAGE, AddressSpace
 
 _ELF = b"\x7fELF\x02\x01\x01"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from ringscope.records import dataclass, field
 
 SIGNAL, HW_EXCEPTION, MEMORY = 0, 3, 8
 TYPES = range(9)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 import struct
-import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ringscope.virtual import remote, seccomp
@@ -25,6 +24,8 @@ RENDER_DEVICE = os.makedev(226, 128)
 DEVICES = {KFD: KFD_DEVICE, RENDER: RENDER_DEVICE}
 _ROOTS_OWN = "/sys/kernel/debug/"
 """debugfs is root's (mode 0700 of its mount). Whoever runs the virtual GPU is root here."""
+_MEMORY = "/dev/shm"  # noqa: S108 - the folder made there gets a name nobody can guess, and mode 0700
+"""Where the folder lies, if it can: each run writes and removes a hundred small files that need no disk."""
 _AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _AT_SYMLINK_NOFOLLOW = 0x100
@@ -35,7 +36,9 @@ class Tree:
     """The folder behind the virtual paths. ``roots`` are the paths that are served from it, with all below them."""
 
     def __init__(self, files: Mapping[str, str], links: Mapping[str, str], roots: tuple[str, ...]) -> None:
-        self.folder = tempfile.mkdtemp(prefix="ringscope-")
+        above = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else os.environ.get("TMPDIR", "/tmp")  # noqa: S108
+        self.folder = f"{above}/ringscope-{os.urandom(8).hex()}"
+        os.mkdir(self.folder, 0o700)  # noqa: PTH102
         self._roots = roots
         self._prefixes = tuple(f"{root}/" for root in roots)
         self._live: dict[str, Callable[[], str]] = {}
@@ -52,7 +55,7 @@ class Tree:
 
     def close(self) -> None:
         """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
 
     def _write(self, path: str, content: str) -> None:
         where = self.folder + path
@@ -101,11 +104,23 @@ class Tree:
         base = self.folder + folder
         wanted = {path.split("/")[0] for path in files}
         for stale in set(os.listdir(base)) - wanted:  # noqa: PTH208
-            shutil.rmtree(f"{base}/{stale}", ignore_errors=True)
+            _remove(f"{base}/{stale}")
         for name in wanted:
-            shutil.rmtree(f"{base}/{name}", ignore_errors=True)
+            _remove(f"{base}/{name}")
         for path, content in files.items():
             self._write(f"{folder}/{path}", content)
+
+
+def _remove(top: str) -> None:
+    """A folder with all in it; what a program may have done to it meanwhile is no reason to fail."""
+    with suppress(OSError):
+        for _, folders, files, within in os.fwalk(top, topdown=False):
+            for name in files:
+                os.unlink(name, dir_fd=within)
+            for name in folders:
+                link = stat.S_ISLNK(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode)
+                (os.unlink if link else os.rmdir)(name, dir_fd=within)
+        os.rmdir(top)  # noqa: PTH106
 
 
 class Files:

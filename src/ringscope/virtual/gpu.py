@@ -16,15 +16,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ringscope.parts.layout import Generation
-from ringscope.recording import Clock
-from ringscope.snapshot import Snapshot
-from ringscope.stack.firmware import Indirect
-from ringscope.stack.kfd.driver import Kfd
 from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, KfdError, UpdateQueue
 from ringscope.stack.machine import MachineSpec
-from ringscope.stack.text import hqds, kfd_proc, mqds, rls
 from ringscope.virtual import drm, files, ioctls, remote, signals
 from ringscope.virtual.client import DOORBELL_BYTES, Client, identity
 from ringscope.virtual.events import HW_EXCEPTION, Wait
@@ -35,9 +31,13 @@ from ringscope.virtual.kernels import Kernels
 from ringscope.virtual.memory import PAGE, Backing, Store
 from ringscope.virtual.model import Model
 from ringscope.virtual.processor import Processor
-from ringscope.virtual.record import Recorder
 from ringscope.virtual.ring import AQL_PACKET, Ring
 from ringscope.virtual.seccomp import Listener
+
+if TYPE_CHECKING:
+    from ringscope.snapshot import Snapshot
+    from ringscope.stack.kfd.driver import Kfd
+    from ringscope.virtual.record import Recorder
 
 _SIGNAL_CHECK_NS = 20_000_000
 _SVM_SET, _SVM_GET = 0, 1
@@ -57,13 +57,7 @@ class Gpu:
         recorder: Recorder | None,
     ) -> None:  # fmt: skip
         self.model = model
-        self.kfd = Kfd(
-            machine,
-            now=time.monotonic_ns,
-            clock=Clock.MONOTONIC,
-            mapping=self._mapping,
-            keep_events=recorder is not None,
-        )
+        self.machine = machine
         self.gpu_id = machine.nodes[0].gpu_id
         self.faults = faults
         self.record = recorder
@@ -87,6 +81,25 @@ class Gpu:
         self._next_check_ns = 0
         self._silent: list[int] = []
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
+        self._kfd: Kfd | None = None
+
+    @property
+    def kfd(self) -> Kfd:
+        """The driver, loaded when it is first needed: a program that only looks at the device starts without."""
+        if self._kfd is None:
+            from ringscope.recording import Clock  # noqa: PLC0415
+            from ringscope.stack.kfd.driver import Kfd  # noqa: PLC0415
+
+            self._kfd = Kfd(
+                self.machine,
+                now=time.monotonic_ns,
+                clock=Clock.MONOTONIC,
+                mapping=self._mapping,
+                keep_events=self.record is not None,
+            )
+            for client in self.clients.values():
+                self._kfd.open(client.pid, client.name)
+        return self._kfd
 
     def end(self) -> None:
         """Nobody is left: what the last processes held goes as they did."""
@@ -113,7 +126,8 @@ class Gpu:
         if client is None:
             self.processes += 1
             client = Client.open(pid, self.processes, self.store)
-            self.kfd.open(pid, client.name)
+            if self._kfd:
+                self._kfd.open(pid, client.name)
             self.clients[pid] = client
             self._by_descriptor[f"/memfd:ringscope-kfd-{client.number} (deleted)"] = client
             if self.record:
@@ -135,7 +149,8 @@ class Gpu:
         self.processor.kernels.forget(client)
         self.strangers += not client.took_device
         self._report_progress()
-        self.kfd.exit(client.pid)
+        if self._kfd:
+            self._kfd.exit(client.pid)
         self._remap()
         client.close()
         if self.record:
@@ -345,6 +360,8 @@ class Gpu:
                 ring.reported = ring.index
                 mqd = self.kfd.queue(ring.client.pid, ring.number).compute
                 if mqd and ring.indirect and self.model.part.generation is Generation.V9_4_3:
+                    from ringscope.stack.firmware import Indirect  # noqa: PLC0415
+
                     mqd.indirect = Indirect(*ring.indirect, signals.gpu_clock())
 
     def _remap(self) -> None:
@@ -387,11 +404,13 @@ class Gpu:
 
     def debugfs(self) -> dict[str, Callable[[], str]]:
         """Files below ``/sys/kernel/debug/kfd``, made from the state at the moment they are opened."""
-        return {
-            "mqds": lambda: mqds(self.snapshot()),
-            "hqds": lambda: hqds(self.snapshot()),
-            "rls": lambda: rls(self.snapshot()),
-        }
+        return {name: partial(self._text, name) for name in ("mqds", "hqds", "rls")}
+
+    def _text(self, name: str) -> str:
+        from ringscope.stack import text  # noqa: PLC0415 - few programs look
+
+        text_of: Callable[[Snapshot], str] = getattr(text, name)
+        return text_of(self.snapshot())
 
     def _capture_peak(self) -> None:
         """Queues are about to go: keep the moment if there were never so many."""
@@ -400,6 +419,8 @@ class Gpu:
 
     def kfd_proc(self) -> dict[str, str]:
         """Files below ``/sys/class/kfd/kfd/proc``."""
+        from ringscope.stack.text import kfd_proc  # noqa: PLC0415
+
         return {path.removeprefix("proc/"): text for path, text in kfd_proc(self.snapshot()).items()}
 
     def snapshot(self, label: str = "") -> Snapshot:

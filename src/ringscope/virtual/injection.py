@@ -20,9 +20,9 @@ import errno
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass
 
 KINDS = {
     "create": ("create",),

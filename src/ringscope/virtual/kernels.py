@@ -11,11 +11,11 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ringscope.parts.fidelity import Behaviour, Standing
+from ringscope.records import dataclass
 from ringscope.virtual import aql
 from ringscope.virtual.codeobject import Kernel, kernel_at
 from ringscope.virtual.faults import ERROR_CODE, ERROR_DIMENSIONS, Fault, Stall

@@ -14,10 +14,10 @@ import errno
 import mmap
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntFlag
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass
 from ringscope.virtual import remote
 
 PAGE = 4096

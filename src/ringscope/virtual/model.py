@@ -6,11 +6,10 @@ is here: nothing in it moves a queue, but runtimes ask for it and some of them a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ringscope.errors import InputError
 from ringscope.parts import catalogue
 from ringscope.parts.catalogue import Device
+from ringscope.records import dataclass
 
 GIB = 1 << 30
 

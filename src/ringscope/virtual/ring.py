@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ringscope.records import dataclass, field
 from ringscope.stack.kfd.records import IoctlQueueType
 
 if TYPE_CHECKING:

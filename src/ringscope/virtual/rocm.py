@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass
 
 FETCH = "scripts/rocm_roots.py"
 READY = ".ready"

@@ -11,7 +11,6 @@ import ctypes
 import errno
 import fcntl
 import os
-import platform
 import signal
 import struct
 
@@ -95,8 +94,8 @@ def install() -> int:
     Raises:
         InputError: the host forbids it; the line says what to allow.
     """
-    if platform.machine() != "x86_64":
-        raise InputError(f"ringscope exec needs an x86-64 host, this one is {platform.machine()}")
+    if os.uname().machine != "x86_64":
+        raise InputError(f"ringscope exec needs an x86-64 host, this one is {os.uname().machine}")
     libc = ctypes.CDLL(None, use_errno=True)
     table = rules()
     program = _Program(len(table), (_Instruction * len(table))(*(_Instruction(*row) for row in table)))

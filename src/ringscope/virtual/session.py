@@ -6,10 +6,10 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass
 from ringscope.stack.machine import MachineSpec
 from ringscope.virtual import supervisor, topology
 from ringscope.virtual.files import Tree
@@ -17,7 +17,6 @@ from ringscope.virtual.gpu import Gpu
 from ringscope.virtual.injection import Faults
 from ringscope.virtual.kernels import Kernels, Policy
 from ringscope.virtual.model import model_of
-from ringscope.virtual.record import Recorder
 from ringscope.virtual.seccomp import Listener
 
 
@@ -44,6 +43,8 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
     faults = Faults(options.faults)
     recorder = None
     if options.record:
+        from ringscope.virtual.record import Recorder  # noqa: PLC0415 - most runs leave nothing behind
+
         recorder = Recorder(
             options.record, {"gpu": model.part.key, "kernels": options.kernels.value, "command": " ".join(command)}
         )

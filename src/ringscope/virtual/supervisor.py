@@ -10,7 +10,6 @@ import array
 import errno
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -39,8 +38,10 @@ def launch(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int,
     Raises:
         InputError: no such program, or the host forbids what this needs.
     """
-    program = command[0] if "/" in command[0] else shutil.which(command[0], path=environment.get("PATH"))
-    if not program or not os.access(program, os.X_OK):
+    folders = [""] if "/" in command[0] else os.get_exec_path(environment)
+    found = (f"{folder}/{command[0]}" if folder else command[0] for folder in folders)
+    program = next((path for path in found if os.access(path, os.X_OK) and not os.path.isdir(path)), None)  # noqa: PTH112
+    if program is None:
         raise InputError("no such program", command[0], "give the path of an executable")
     ours, theirs = socket.socketpair()
     pid = os.fork()

@@ -6,10 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ringscope.parts.node import KEYS
+from ringscope.parts.node import KEYS, text
 from ringscope.stack.kfd.topology import properties as node_properties
 from ringscope.stack.machine import NodeSpec
-from ringscope.stack.text.topology import properties
 from ringscope.virtual.model import Model
 
 NODES = "/sys/devices/virtual/kfd/kfd/topology/nodes"
@@ -91,7 +90,7 @@ def files(model: Model, node: NodeSpec) -> dict[str, str]:
         f"{top}/system_properties": _keys({"platform_oem": 0, "platform_id": 0, "platform_rev": 0}),
         f"{cpu}/gpu_id": "0\n",
         f"{cpu}/name": "\n",
-        f"{cpu}/properties": properties(_zeros() | {
+        f"{cpu}/properties": text(_zeros() | {
             "cpu_cores_count": os.cpu_count() or 1, "mem_banks_count": 1, "io_links_count": 1,
             "cpu_core_id_base": apic, "max_engine_clk_ccompute": 2600,
         }),
@@ -101,7 +100,7 @@ def files(model: Model, node: NodeSpec) -> dict[str, str]:
         f"{cpu}/io_links/0/properties": _keys(link | {"node_to": GPU_NODE}),
         f"{gpu}/gpu_id": f"{node.gpu_id}\n",
         f"{gpu}/name": f"{model.asic}\n",
-        f"{gpu}/properties": properties(values),
+        f"{gpu}/properties": text(values),
         f"{gpu}/mem_banks/0/properties": _keys(
             {"heap_type": _VRAM_PUBLIC, "size_in_bytes": model.vram, "flags": 0, "width": 4096, "mem_clk_max": 1600}
         ),

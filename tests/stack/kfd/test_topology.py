@@ -27,5 +27,5 @@ def test_an_mi308x_describes_itself_as_the_real_one_does(shared: Path) -> None:
         "num_xcc": 4,
     }.items():
         assert found[key] == value, key
-    text = (shared / "mi308x" / "rocminfo.txt").read_text()
-    assert "Compute Unit:            80" in text
+    real = (shared / "mi308x" / "rocminfo.txt").read_text()
+    assert "Compute Unit:            80" in real

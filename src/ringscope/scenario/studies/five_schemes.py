@@ -8,10 +8,10 @@ change of queues reaches the firmware (and what that breaks), the engine what it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ringscope.recording import Kind
+from ringscope.records import dataclass, replace
 from ringscope.scenario.schema import DeviceChoice
 from ringscope.scenario.studies import notes, workload
 from ringscope.scenario.studies.study import MS, Cell, Chart, Desk, Findings, Study, Table, listed

@@ -22,7 +22,7 @@ def _kind(count: int, think_ns: int) -> ProcessKind:
 
 
 def _p99(desk: Desk, gpu: str, count: int, think_ns: int, changes: int = 0) -> tuple[float, int, int, bool]:
-    from dataclasses import replace  # noqa: PLC0415
+    from ringscope.records import replace  # noqa: PLC0415
 
     horizon = 400 * MS
     built = desk.build(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ringscope.engine.spec import Change, Control, Spec
+from ringscope.records import dataclass, field, replace
 from ringscope.scenario.studies import notes, workload
 from ringscope.scenario.studies.notes import ALONE, RATES
 from ringscope.scenario.studies.study import MS, Cell, Chart, Desk, Findings, Study, Table, listed, percent

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ringscope.records import dataclass
 from ringscope.scenario.schema import DeviceChoice
 from ringscope.scenario.studies import notes, workload
 from ringscope.scenario.studies.study import MS, Cell, Chart, Desk, Findings, Rates, Study, Table, percent

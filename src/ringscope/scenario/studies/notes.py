@@ -7,7 +7,7 @@ or of all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ringscope.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ of its own and waited for by all. What over-subscription costs is each exchange 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ringscope.engine.policies import Idle
 from ringscope.engine.spec import HostThread, Op, Packet
+from ringscope.records import replace
 from ringscope.scenario.schema import DeviceChoice, Does, Kernel, KernelTime, ProcessKind, Step
 from ringscope.scenario.studies.study import MS, Cell, Chart, Desk, Findings, Study, Table
 

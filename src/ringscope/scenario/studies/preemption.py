@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ringscope.engine.policies import Priority
 from ringscope.engine.spec import Change, Control, Spec
+from ringscope.records import replace
 from ringscope.scenario.schema import DeviceChoice, Does, Kernel, KernelTime, ProcessKind, Step
 from ringscope.scenario.studies.study import MS, Cell, Chart, Desk, Findings, Study, Table, spliced
 

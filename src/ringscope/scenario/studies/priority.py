@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
 from ringscope.engine.policies import Priority
 from ringscope.parts.mqd import PIPE_PRIORITY
 from ringscope.recording import Kind
+from ringscope.records import dataclass
 from ringscope.scenario.schema import DeviceChoice, Does, Kernel, KernelTime, ProcessKind, Step
 from ringscope.scenario.studies.study import MS, Cell, Chart, Desk, Findings, Latencies, Study, Table, spliced
 from ringscope.stack.journal import TICK_NS

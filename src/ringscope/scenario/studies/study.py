@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ringscope.engine.policies import Policies
+from ringscope.records import dataclass, field, replace
 from ringscope.scenario.schema import Copy, DeviceChoice, Kernel, ProcessKind, Scenario
 
 if TYPE_CHECKING:

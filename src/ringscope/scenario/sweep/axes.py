@@ -7,12 +7,12 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass
 from ringscope.scenario.units import picoseconds, size
 
 MAX_POINTS = 10_000_000

@@ -7,7 +7,6 @@ import math
 import random
 from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from ringscope import __version__
 from ringscope.engine.state import PARTS
 from ringscope.errors import InputError, RingscopeError
+from ringscope.records import dataclass
 from ringscope.scenario.build import build, machine_of, play
 from ringscope.scenario.outcome import Outcome, simulate
 from ringscope.scenario.schema import Draft, KernelTimes, Scenario, no_traces

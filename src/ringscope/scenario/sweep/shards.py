@@ -7,11 +7,11 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import cast
 
 from ringscope.errors import InputError
+from ringscope.records import dataclass
 from ringscope.scenario.sweep.points import Row, Sweep
 
 

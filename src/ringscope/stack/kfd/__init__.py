@@ -14,6 +14,20 @@ reference, which is why thousands of queues cost little.
 Left out: the debugger's own queue (DIQ) with its limit of 12 queues, checkpoint and restore (CRIU), SR-IOV, and RAS.
 """
 
-from ringscope.stack.kfd.driver import Kfd
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ringscope.stack.kfd.driver import Kfd
 
 __all__ = ["Kfd"]
+
+
+def __getattr__(name: str) -> object:
+    """``Kfd``, imported when asked for: its records and the topology are wanted without the driver, too."""
+    if name != "Kfd":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ringscope.stack.kfd.driver import Kfd  # noqa: PLC0415
+
+    return Kfd

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import replace
 
+from ringscope.records import replace
 from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, KfdError, UpdateQueue
 from ringscope.stack.machine import PAGE, NodeSpec
 

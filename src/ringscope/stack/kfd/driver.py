@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from ringscope import snapshot as snap
 from ringscope.errors import InputError
 from ringscope.recording import Clock, Event, Kind, Recording, Value
+from ringscope.records import replace
 from ringscope.snapshot import Snapshot
 from ringscope.stack.firmware import ENGINE_BASES, SOURCE, FirmwareSpec
 from ringscope.stack.kfd import checks, queue_ids, topology

@@ -10,13 +10,13 @@ Rules: facts §4.1 to §4.5; amdkfd kfd_mqd_manager_{vi,v9,v10,v11,v12}.c.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import cache
 
 from ringscope.parts import mqd
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import V9_FAMILY, Builder, Generation, Image
 from ringscope.parts.mqd import PIPE_PRIORITY
+from ringscope.records import dataclass
 
 FIDELITY = (
     Behaviour(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
+from ringscope.records import dataclass, field
 from ringscope.snapshot import QueueType
 from ringscope.stack import firmware
 from ringscope.stack.kfd.bitmap import Bitmap

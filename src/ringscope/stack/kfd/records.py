@@ -7,11 +7,14 @@ bytes decodes them into these records; a caller that models ROCr builds them.
 from __future__ import annotations
 
 import errno as _errno
-from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import TYPE_CHECKING
 
 from ringscope.errors import RingscopeError
-from ringscope.snapshot import QueueType
+from ringscope.records import dataclass
+
+if TYPE_CHECKING:
+    from ringscope.snapshot import QueueType
 
 
 class IoctlQueueType(IntEnum):
@@ -31,6 +34,8 @@ class IoctlQueueType(IntEnum):
     @property
     def kind(self) -> QueueType:
         """The queue's type as a Snapshot names it."""
+        from ringscope.snapshot import QueueType  # noqa: PLC0415 - most who name a queue's type take no snapshot
+
         if self is IoctlQueueType.SDMA_XGMI:
             return QueueType.SDMA_XGMI
         return QueueType.SDMA if self.is_sdma else QueueType.COMPUTE

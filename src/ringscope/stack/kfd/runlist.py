@@ -10,7 +10,6 @@ Rules: facts §5.3, §6; kfd_packet_manager.c pm_create_runlist_ib, pm_calc_rlib
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
@@ -18,6 +17,7 @@ from ringscope import snapshot
 from ringscope.parts import pm4
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import Builder, Generation, Image
+from ringscope.records import dataclass
 from ringscope.stack.firmware import SOURCE
 from ringscope.stack.kfd.mqd import TBA, TMA
 from ringscope.stack.kfd.process import ProcessDevice, Queue

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import errno
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.recording import Kind
+from ringscope.records import dataclass
 from ringscope.stack.kfd.node import Node
 from ringscope.stack.kfd.process import ProcessDevice, Queue
 from ringscope.stack.kfd.records import Action, CreateQueue, IoctlQueueType, KfdError
