@@ -80,6 +80,25 @@ def test_the_driver_serves_who_opened_it_and_waits_know_signals(newest: Root, vi
     assert "1 unknown ioctl" in ran.err and "ioctl 0xc0084b7f of /dev/kfd (1x)" in ran.err
 
 
+SURFACE = {
+    "dispatch": "dispatch done\n",
+    "indirect": "indirect 11 12 13\n",
+    "dmabuf": "exported 8192 bytes, this device, kind 1\nbad: -1 -1\nmapped: Permission denied\nimported: 0\n",
+    "fault": "before: Resource temporarily unavailable\nevent 1 of this process: {name}\n"
+    "other: Resource temporarily unavailable\n",
+    "together": "lost 0 of 20000\n",
+}
+
+
+@pytest.mark.parametrize("what", SURFACE)
+def test_what_tools_ask_for_is_there(what: str, newest: Root, virtual: Runner, built: Build) -> None:
+    program = built(newest, "surface")
+    ran = virtual(None, program, what, *sizes("mi308x"), gpu="mi308x", options=("--kernels", "time"))
+    assert (ran.code, ran.out) == (0, SURFACE[what].format(name=Path(program).name[:15])), ran.err
+    assert "0 unknown ioctls" in ran.err
+    assert ran.recording.facts["bytes_left"] == 0
+
+
 def queues(virtual: Runner, root: Root, built: Build, *faults: str) -> Ran:
     options = tuple(word for fault in faults for word in ("--fault", fault))
     return virtual(root, built(root, "queues"), options=options)

@@ -1,11 +1,13 @@
 import struct
+import time
 
 import pytest
 from virtual_machines import Bench, bench
 
 from ringscope.parts import pm4 as table
 from ringscope.stack.kfd.records import IoctlQueueType
-from ringscope.virtual import aql, events
+from ringscope.virtual import aql, events, pm4
+from ringscope.virtual.kernels import Dispatch, Policy
 from ringscope.virtual.ring import Ring
 
 
@@ -76,11 +78,11 @@ def test_an_indirect_buffer_is_carried_out_from_both_kinds_of_queue() -> None:
     "bad",
     [
         [0x12345678],
-        packet(0x15, 1, 1, 1, 1),
+        packet(pm4.DISPATCH_DIRECT, 1, 1, 1, 1),
         packet(table.WRITE_DATA, WRITE_MEMORY),
         [table.header(table.NOP, 50)],
     ],
-    ids=["no-header", "dispatch", "short", "cut-off"],
+    ids=["no-header", "dispatch-without-code", "short", "cut-off"],
 )
 def test_a_bad_packet_stops_the_queue(bad: list[int], capsys: pytest.CaptureFixture[str]) -> None:
     with bench() as b:
@@ -88,6 +90,67 @@ def test_a_bad_packet_stops_the_queue(bad: list[int], capsys: pytest.CaptureFixt
         submit(b, ring, bad)
         assert ring.fault and ring.index == 0
         assert "PM4" in capsys.readouterr().err
+
+
+def shader(b: Bench, code: int) -> list[int]:
+    return [*packet(pm4.SET_SH_REG, 0x207, 64, 2, 1), *packet(pm4.SET_SH_REG, 0x20C, *split(code >> 8))]
+
+
+@pytest.mark.parametrize("indirect", [False, True])
+def test_a_dispatch_takes_its_time_before_the_end_of_the_pipe(indirect: bool) -> None:
+    with bench(Policy.TIME) as b:
+        ring, room = queue(b), b.memory()
+        b.client.space.write(room + 64, struct.pack("<3I", 100_000, 1, 1))
+        start = packet(pm4.DISPATCH_DIRECT, 100_000, 1, 1, 1)
+        if indirect:
+            start = packet(pm4.DISPATCH_INDIRECT, *split(room + 64), 1)
+        submit(b, ring, shader(b, room), start, packet(table.RELEASE_MEM, 0, 1 << 29, *split(room), 7, 0, 0))
+        assert b.client.space.read32(room) == 0 and ring.waiting
+        deadline = time.monotonic() + 30
+        while not b.client.space.read32(room) and time.monotonic() < deadline:
+            b.processor.turn()
+        assert b.client.space.read32(room) == 7 and not ring.busy
+        assert b.processor.kernels.skipped == {f"with code at {room:#x}": 1}
+
+
+def test_a_dispatch_is_refused_like_any_kernel(capsys: pytest.CaptureFixture[str]) -> None:
+    with bench() as b:
+        ring, room = queue(b), b.memory()
+        submit(b, ring, shader(b, room), packet(pm4.DISPATCH_DIRECT, 4, 1, 1, 1))
+        assert "cannot be computed here; --kernels time" in ring.fault
+        assert capsys.readouterr().err
+
+
+def test_work_items_may_be_counted_instead_of_workgroups(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench(Policy.TIME) as b:
+        grids = []
+
+        def duration(job: Dispatch) -> int:
+            grids.append(job.grid)
+            return 0
+
+        monkeypatch.setattr(b.processor.kernels, "duration_ns", duration)
+        ring, room = queue(b), b.memory()
+        submit(b, ring, shader(b, room), *(packet(pm4.DISPATCH_DIRECT, 640, 4, 1, flag) for flag in (1, 1 << 5)))
+        assert grids == [(640 * 64, 8, 1), (640, 4, 1)]
+
+
+def test_what_came_before_a_wait_is_not_done_again() -> None:
+    with bench() as b:
+        ring, room, buffer = queue(b), b.memory(), b.memory()
+        body = [
+            *packet(table.WRITE_DATA, WRITE_MEMORY, *split(room), 1),
+            *packet(table.WAIT_REG_MEM, 3 | 1 << 4, *split(room + 8), 5, 0xFF, 4),
+            *packet(table.WRITE_DATA, WRITE_MEMORY, *split(room + 16), 2),
+        ]
+        b.client.space.write(buffer, struct.pack(f"<{len(body)}I", *body))
+        submit(b, ring, packet(table.INDIRECT_BUFFER, *split(buffer), len(body)))
+        b.client.space.write32(room, 9)
+        assert b.processor.turn() == 0
+        b.client.space.write32(room + 8, 5)
+        b.processor.turn()
+        assert [b.client.space.read32(room + at) for at in (0, 16)] == [9, 2]
+        assert ring.step == 0 and ring.packets == 1
 
 
 def test_buffers_that_call_each_other_end(capsys: pytest.CaptureFixture[str]) -> None:

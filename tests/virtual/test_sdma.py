@@ -54,6 +54,48 @@ def test_every_packet_of_the_reference_has_the_length_it_says(row: table.Packet)
         assert (b.client.space.read32(room + 64) == 77) is known
 
 
+def test_packets_go_around_the_end_of_the_ring() -> None:
+    with bench() as b:
+        ring, room = queue(b), b.memory()
+        for at in range(300):
+            submit(b, ring, words(table.WRITE, *split(room + 16 * (at % 200)), 2, at, at + 1, at + 2))
+            assert b.client.space.read(room + 16 * (at % 200), 12) == words(at, at + 1, at + 2)
+        assert ring.index == 300 * 28 > 2 * ring.bytes and not ring.fault
+
+
+def test_an_indirect_buffer_goes_on_where_it_stalled() -> None:
+    with bench() as b:
+        ring, room, buffer = queue(b), b.memory(), b.memory()
+        equal = table.POLL_REGMEM | 3 << 28 | 1 << 31
+        body = (
+            words(table.FENCE, *split(room), 1)
+            + words(table.WRITE, *split(room + 8), 1, 11, 12)
+            + words(equal, *split(room + 32), 5, 0xFF, 0)
+            + words(table.FENCE, *split(room + 16), 2)
+        )
+        b.client.space.write(buffer, body)
+        done = words(table.FENCE, *split(room + 64), 77)
+        submit(b, ring, words(table.INDIRECT, *split(buffer), len(body) // 4, 0, 0), done)
+        space = b.client.space
+        assert [space.read32(room + at) for at in (0, 8, 12, 16, 64)] == [1, 11, 12, 0, 0]
+        space.write32(room, 9)
+        assert b.processor.turn() == 0
+        space.write32(room + 32, 5)
+        b.processor.turn()
+        assert [space.read32(room + at) for at in (0, 8, 12, 16, 64)] == [9, 11, 12, 2, 77]
+        assert ring.index == 40 and ring.step == 0
+
+
+@pytest.mark.parametrize("body", [words(table.COPY, 3), words(table.INDIRECT, 0, 0, 0, 0, 0), words(0x7F)])
+def test_a_bad_indirect_buffer_stops_the_queue(body: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    with bench() as b:
+        ring, buffer = queue(b), b.memory()
+        b.client.space.write(buffer, body)
+        submit(b, ring, words(table.INDIRECT, *split(buffer), len(body) // 4, 0, 0))
+        assert "SDMA" in ring.fault
+        assert capsys.readouterr().err
+
+
 @given(st.integers(1, 5000), st.integers(0, 40))
 def test_a_copy_moves_its_bytes_and_no_more(size: int, at: int) -> None:
     with bench() as b:

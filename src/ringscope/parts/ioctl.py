@@ -148,7 +148,7 @@ IOCTLS = (
         "WAIT_EVENTS",
         0x0C,
         _RW,
-        "64 in events_ptr: array of event data, 32 bytes each",
+        "64 in events_ptr: array of event data, 48 bytes each",
         "32 in num_events: entries",
         "32 in wait_for_all: 1 all, 0 any",
         "32 in timeout: ms; all ones: for ever",

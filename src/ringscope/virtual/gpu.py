@@ -14,7 +14,7 @@ import struct
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from ringscope.virtual.model import Model
 from ringscope.virtual.processor import Processor
 from ringscope.virtual.ring import AQL_PACKET, Ring
 from ringscope.virtual.seccomp import Listener
+from ringscope.virtual.smi import Watchers
 
 if TYPE_CHECKING:
     from ringscope.snapshot import Snapshot
@@ -79,7 +80,10 @@ class Gpu:
         self._by_descriptor: dict[str, Client] = {}
         self._waits: list[Wait] = []
         self._next_check_ns = 0
-        self._silent: list[int] = []
+        self._dmabufs: dict[str, tuple[Backing, int]] = {}
+        self.on_watch: Callable[[], None] | None = None
+        self._watchers = Watchers(self.gpu_id, self._watch)
+        self.processor.on_memory_fault = lambda ring: self._watchers.fault(ring.client.pid, ring.client.name)
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._kfd: Kfd | None = None
 
@@ -105,12 +109,13 @@ class Gpu:
         """Nobody is left: what the last processes held goes as they did."""
         for client in tuple(self.clients.values()):
             self.bury(client)
+        for name in tuple(self._dmabufs):
+            self._forget_dmabuf(name)
 
     def close(self) -> None:
         """Give the host everything back."""
         self.end()
-        for fd in self._silent:
-            os.close(fd)
+        self._watchers.close()
         self.store.close()
 
     # Processes
@@ -129,6 +134,7 @@ class Gpu:
             if self._kfd:
                 self._kfd.open(pid, client.name)
             self.clients[pid] = client
+            self._watch()
             self._by_descriptor[f"/memfd:ringscope-kfd-{client.number} (deleted)"] = client
             if self.record:
                 self.record.opened(client)
@@ -137,6 +143,7 @@ class Gpu:
     def bury(self, client: Client) -> None:
         """A process has gone: its queues, buffers and handles go with it."""
         del self.clients[client.pid]
+        self._watch()
         self._by_descriptor = {name: other for name, other in self._by_descriptor.items() if other is not client}
         self._waits = [
             wait for wait in self._waits if not wait.done and wait.events[:1] and wait in wait.events[0].waits
@@ -297,6 +304,7 @@ class Gpu:
                 ring.client.events.signal_type(HW_EXCEPTION, hardware_exception(self.gpu_id))
             elif fault.kind == "evict":
                 self.kfd.evict(ring.client.pid)
+                self._watchers.evicted(ring.client.pid)
                 self._remap()
                 self.after(fault.value, partial(self._restore, ring.client))
             elif fault.kind == "hang":
@@ -310,11 +318,13 @@ class Gpu:
     def _restore(self, client: Client) -> None:
         if self.clients.get(client.pid) is client:
             self.kfd.restore(client.pid)
+            self._watchers.restored(client.pid)
             self._remap()
 
     def _reset(self) -> None:
         """The GPU comes back from a reset: every queue that was there is lost, its process is told."""
         self.kfd.reset(self.gpu_id)
+        self._watchers.reset("a fault on purpose")
         self.processor.halted = False
         for ring in tuple(self.processor.rings):
             self.processor.stop(ring, "a fault on purpose: the firmware hung and the GPU was reset", ERROR_NONE)
@@ -460,9 +470,57 @@ class Gpu:
         else:
             raise OSError(errno.EINVAL, f"SVM operation {operation}")
 
-    def silent_descriptor(self, call: Call) -> int:
-        """A descriptor that will never have anything to read."""
-        raise OSError(errno.ENODEV, "a virtual device has no SMI events")
+    def export_dmabuf(self, call: Call, backing: Backing) -> int:
+        """A descriptor for a stretch of memory, which lives until the last copy of the descriptor is closed.
+
+        It is the writing end of a pipe: its other end hangs up when the last copy is closed, it can be sent to another
+        process, and mapping it fails, where an own file would show zeros that are nobody's memory.
+        """
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
+        try:
+            fd = self._listener.plant(call.number, theirs)
+            name = f"pipe:[{os.fstat(theirs).st_ino}]"
+        except OSError:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        backing.refs += 1
+        self._dmabufs[name] = (backing, ours)
+        self._watch()
+        return fd
+
+    def dmabuf(self, call: Call, fd: int) -> Backing:
+        """The memory that a descriptor of the caller stands for."""
+        found = self._dmabufs.get(remote.descriptor(call.tid, fd))
+        if found is None:
+            raise OSError(errno.EINVAL, "no exported buffer")
+        return found[0]
+
+    def _forget_dmabuf(self, name: str) -> None:
+        backing, ours = self._dmabufs.pop(name)
+        self._watch()
+        os.close(ours)
+        backing.drop()
+
+    def watch_events(self, client: Client, call: Call) -> int:
+        """A descriptor that tells the process what happens to the device."""
+        theirs = self._watchers.open(client.pid, remote.user(call.tid) == 0)
+        with theirs:
+            return self._listener.plant(call.number, theirs.fileno())
+
+    def _watch(self) -> None:
+        """What is waited on has changed."""
+        if self.on_watch:
+            self.on_watch()
+
+    def watched(self) -> Mapping[int, Callable[[], None]]:
+        """Descriptors to wait on, and what to do when they have something to say."""
+        return (
+            {client.pidfd: partial(self.bury, client) for client in self.clients.values()}
+            | {ours: partial(self._forget_dmabuf, name) for name, (_, ours) in self._dmabufs.items()}
+            | {fd: partial(self._watchers.hear, fd) for fd in self._watchers.all}
+        )
 
     # Time
 

@@ -344,9 +344,35 @@ def ipc_import(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
 
 
 def smi_events(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
-    """SMI_EVENTS: a descriptor of the device's events, of which a virtual device has none."""
+    """SMI_EVENTS: a descriptor of the device's events (:mod:`.smi`)."""
     _gpu(gpu, struct.unpack_from("<I", a)[0])
-    struct.pack_into("<I", a, 4, gpu.silent_descriptor(call))
+    struct.pack_into("<I", a, 4, gpu.watch_events(client, call))
+
+
+def export_dmabuf(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """EXPORT_DMABUF: a descriptor that stands for a buffer."""
+    handle, _ = struct.unpack_from("<QI", a)
+    buffer = client.buffers.get(handle)
+    if not buffer or not buffer.backing:
+        raise _refuse(errno.EINVAL, "no such buffer")
+    struct.pack_into("<I", a, 12, gpu.export_dmabuf(call, buffer.backing))
+
+
+def get_dmabuf_info(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """GET_DMABUF_INFO: size, device and kind of an exported buffer; no metadata was ever set."""
+    backing = gpu.dmabuf(call, struct.unpack_from("<I", a, 28)[0])
+    struct.pack_into("<Q", a, 0, backing.bytes)
+    struct.pack_into("<3I", a, 16, 0, gpu.gpu_id, int(backing.kind))
+
+
+def import_dmabuf(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """IMPORT_DMABUF: an exported buffer at an address of this process."""
+    va, _, gpu_id, fd = struct.unpack_from("<2Q2I", a)
+    _gpu(gpu, gpu_id)
+    backing = gpu.dmabuf(call, fd)
+    buffer = client.add_buffer(gpu_id, va, backing.bytes, int(backing.kind))
+    client.attach(buffer, backing)
+    struct.pack_into("<Q", a, 8, buffer.handle)
 
 
 def alloc_queue_gws(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
@@ -385,11 +411,14 @@ HANDLERS: dict[int, Handler] = {
     0x19: unmap_memory,
     0x1A: set_cu_mask,
     0x1B: get_queue_wave_state,
+    0x1C: get_dmabuf_info,
+    0x1D: import_dmabuf,
     0x1E: alloc_queue_gws,
     0x1F: smi_events,
     0x20: svm,
     0x21: set_xnack_mode,
     0x23: available_memory,
+    0x24: export_dmabuf,
     0x25: runtime_enable,
     0x26: debugger,
     0x80: ipc_import,

@@ -9,8 +9,9 @@ takes its modelled time and leaves memory alone.
 from __future__ import annotations
 
 import struct
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -94,21 +95,32 @@ class Kernels:
         kernel = self._known.get(key)
         if kernel is None:
             kernel = self._known[key] = kernel_at(ring.client.space, job.kernel)
-        how = "carried-out"
-        if not self._blit(ring, kernel, job):
-            if self.policy is Policy.REFUSE:
-                raise Fault(
-                    ERROR_CODE,
-                    f"kernel {kernel.name} cannot be computed here; --kernels time lets kernels take their modelled "
-                    f"time and leaves results undefined",
-                )
-            how = "timed"
-            self.skipped[kernel.name] += 1
-            aql.wait_until(ring, self.duration_ns(job))
-        else:
+        if self._blit(ring, kernel, job):
             self.carried_out += 1
+            how = "carried-out"
+        else:
+            aql.wait_until(ring, self._own(kernel.name, job))
+            how = "timed"
         if cp.record:
             cp.record.dispatch(ring, kernel.name, how, job)
+
+    def launch(self, cp: Processor, ring: Ring, name: str, workgroup: Sequence[int], grid: Sequence[int]) -> None:
+        """Time or refuse a kernel that a PM4 packet starts; both sizes are three numbers of work-items."""
+        job = Dispatch(3, (workgroup[0], workgroup[1], workgroup[2]), (grid[0], grid[1], grid[2]), 0, 0, 0, 0)
+        ring.busy.append((time.monotonic_ns() + self._own(name, job), 0))
+        if cp.record:
+            cp.record.dispatch(ring, name, "timed", job)
+
+    def _own(self, name: str, job: Dispatch) -> int:
+        """How long a kernel of the program's own takes; Fault when such kernels are refused."""
+        if self.policy is Policy.REFUSE:
+            raise Fault(
+                ERROR_CODE,
+                f"kernel {name} cannot be computed here; --kernels time lets kernels take their modelled "
+                f"time and leaves results undefined",
+            )
+        self.skipped[name] += 1
+        return self.duration_ns(job)
 
     def duration_ns(self, job: Dispatch) -> int:
         """Modelled time of a kernel: rounds of workgroups over the CUs, 5 us each, and 2 us to launch."""

@@ -27,6 +27,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long]
 
 
+_MASK = 0xFFFFFFFFFFFFFFFF
+# Never waits, so that the interpreter's lock is kept: a packet a call, speed counts.
+_take_one = ctypes.PyDLL(None).sem_trywait
+_take_one.argtypes = [ctypes.c_void_p]
+
+
+def _semaphores_are_words() -> bool:
+    """Whether this C library's semaphore is what :meth:`Store.decrement` takes it for."""
+    word = ctypes.c_uint64(5 << 32 | 3)
+    return _take_one(ctypes.addressof(word)) == 0 and word.value == 5 << 32 | 2
+
+
+_ATOMIC = _semaphores_are_words()
+
+
 class Flags(IntFlag):
     """``flags`` of ALLOC_MEMORY_OF_GPU (kfd_ioctl.h); the remaining bits ask for caching and access modes."""
 
@@ -99,6 +114,16 @@ class Store:
             start = self._holes.pop(at - 1)[0]
             at -= 1
         self._holes.insert(at, (start, end - start))
+
+    def decrement(self, here: int) -> None:
+        """Take one from the 64-bit word at an offset.
+
+        A program may change the same word at that very moment, and Python has no atomic operation. glibc's semaphore is
+        a 64-bit word that counts in its low half: sem_trywait(3) takes one from it by compare and exchange, unless that
+        half is zero. A count of zero, and another C library, are left to a load and a store.
+        """
+        if not _ATOMIC or _take_one(self.base + here):
+            self.words[here >> 3] = (self.words[here >> 3] - 1) & _MASK
 
     def close(self) -> None:
         """Give everything back to the host; programs that still map some of it keep that."""
@@ -278,6 +303,14 @@ class AddressSpace:
             self.store.words[here >> 3] = value
         else:
             self.write(va, value.to_bytes(8, "little"))
+
+    def decrement64(self, va: int) -> None:
+        """Take one from a 64-bit word: atomically in memory that both sides map, else by a load and a store."""
+        here = self.here(va)
+        if here:
+            self.store.decrement(here)
+        else:
+            self.write64(va, (self.read64(va) - 1) & _MASK)
 
     def copy(self, target: int, source: int, size: int) -> None:
         """Copy between two GPU addresses, wherever each of them lives."""

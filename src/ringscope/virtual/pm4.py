@@ -1,12 +1,13 @@
 """PM4 type-3 packets of user queues: on PM4 queues, and in the indirect buffers that AQL vendor packets name.
 
-Field positions: :mod:`ringscope.parts.pm4`. What changes no memory (cache maintenance, registers) is done by doing
-nothing; what would start a kernel is not known here.
+Field positions: :mod:`ringscope.parts.pm4`. What changes no memory (cache maintenance, most registers) is done by doing
+nothing; a dispatch is a kernel of the program's own and goes the way of one (:mod:`.kernels`).
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ringscope.parts import pm4
@@ -29,8 +30,13 @@ FIDELITY = (
     ),
 )
 
-SET_SH_REG, SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL = 0x76, 0x79, 0x46, 0x12, 0x28
-_QUIET = {pm4.NOP, pm4.ACQUIRE_MEM, SET_SH_REG, SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL}
+DISPATCH_DIRECT, DISPATCH_INDIRECT, SET_SH_REG = 0x15, 0x16, 0x76
+SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL = 0x79, 0x46, 0x12, 0x28
+_QUIET = {pm4.NOP, pm4.ACQUIRE_MEM, SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL}
+_NUM_THREADS, _PGM = 0x207, 0x20C
+"""COMPUTE_NUM_THREAD_X and COMPUTE_PGM_LO as SET_SH_REG counts registers, from 0x2C00 (gc_9_*_offset.h)."""
+_THREAD_DIMENSIONS = 1 << 5
+"""COMPUTE_DISPATCH_INITIATOR.USE_THREAD_DIMENSIONS: the packet counts work-items."""
 _DEPTH = 4
 """Indirect buffers may call further ones this deep; hardware allows two levels, real clients use one."""
 
@@ -66,7 +72,7 @@ def run(cp: Processor, ring: Ring) -> int:
         client.space.write32(ring.read_va, ring.index % dwords)
         if cp.record:
             cp.record.packet(ring, "pm4", {"opcode": pm4.opcode_of(word), "dwords": length})
-    ring.last, ring.waiting = rang, ring.index < rang
+    ring.last, ring.waiting = rang, ring.index < rang or bool(ring.busy)
     return taken
 
 
@@ -77,31 +83,54 @@ def _length(ring: Ring, word: int) -> int:
         raise Fault(ERROR_PACKET, f"PM4 dword {ring.index}: {error}") from error
 
 
-def execute(cp: Processor, ring: Ring, words: list[int], depth: int = 0) -> None:
-    """Carry out the packets in ``words``; raises Stall to be called again with the same ones."""
+def execute(cp: Processor, ring: Ring, words: list[int]) -> None:
+    """Carry out the packets in ``words``; raises Stall to be called again with the same ones.
+
+    What was carried out before a stall is not done again: ``ring.step`` counts it.
+    """
+    for index, packet in enumerate(_flat(ring, words, 0)):
+        if index >= ring.step:
+            _one(cp, ring, packet)
+            ring.step = index + 1
+    ring.step = 0
+
+
+def _flat(ring: Ring, words: list[int], depth: int) -> Iterator[list[int]]:
+    """Packets in the order of their execution, those of indirect buffers in the place of the call."""
     at = 0
     while at < len(words):
         length = _length(ring, words[at])
         packet = words[at : at + length]
         if len(packet) < length:
             raise Fault(ERROR_PACKET, "a PM4 packet is longer than its buffer")
-        _one(cp, ring, packet, depth)
+        opcode = pm4.opcode_of(packet[0])
+        if len(packet) < _SHORTEST.get(opcode, 1):
+            raise Fault(ERROR_PACKET, f"PM4 {pm4.OPCODES.get(opcode, hex(opcode))} has {len(packet)} dwords")
+        if opcode == pm4.INDIRECT_BUFFER:
+            if depth >= _DEPTH:
+                raise Fault(ERROR_PACKET, "PM4 indirect buffers call each other without end")
+            size = packet[3] & 0xFFFFF
+            body = ring.client.space.read((packet[1] & ~3) | packet[2] << 32, size * 4)
+            yield from _flat(ring, list(struct.unpack(f"<{size}I", body)), depth + 1)
+        else:
+            yield packet
         at += length
 
 
-def _one(cp: Processor, ring: Ring, packet: list[int], depth: int) -> None:
+def _one(cp: Processor, ring: Ring, packet: list[int]) -> None:
     opcode = pm4.opcode_of(packet[0])
     space = ring.client.space
     if opcode in _QUIET:
         return
-    if len(packet) < _SHORTEST.get(opcode, 1):
-        raise Fault(ERROR_PACKET, f"PM4 {pm4.OPCODES.get(opcode, hex(opcode))} has {len(packet)} dwords")
-    if opcode == pm4.INDIRECT_BUFFER:
-        size = packet[3] & 0xFFFFF
-        if depth >= _DEPTH:
-            raise Fault(ERROR_PACKET, "PM4 indirect buffers call each other without end")
-        body = space.read((packet[1] & ~3) | packet[2] << 32, size * 4)
-        execute(cp, ring, list(struct.unpack(f"<{size}I", body)), depth + 1)
+    if opcode == SET_SH_REG:
+        first = packet[1] & 0xFFFF
+        ring.registers |= {first + i: word for i, word in enumerate(packet[2:])}
+    elif opcode == DISPATCH_DIRECT:
+        _dispatch(cp, ring, (packet[1], packet[2], packet[3]), packet[4])
+    elif opcode == DISPATCH_INDIRECT:
+        where = (packet[1] & ~3) | packet[2] << 32
+        x, y, z = struct.unpack("<3I", space.read(where, 12))
+        _dispatch(cp, ring, (x, y, z), packet[3])
     elif opcode == pm4.WRITE_DATA:
         if packet[1] >> 8 & 0xF in (1, 2, 5):
             address, data = (packet[2] & ~3) | packet[3] << 32, packet[4:]
@@ -115,19 +144,47 @@ def _one(cp: Processor, ring: Ring, packet: list[int], depth: int) -> None:
             if packet[1] & 7 >= len(COMPARE) or not COMPARE[packet[1] & 7](found, packet[4]):
                 raise Stall
     elif opcode == pm4.RELEASE_MEM:
-        address, what = (packet[3] & ~3) | packet[4] << 32, packet[2] >> 29 & 7
-        if what == 1:
-            space.write32(address, packet[5])
-        elif what == 2:
-            space.write64(address, packet[5] | packet[6] << 32)
-        elif what == 3:
-            space.write64(address, signals.gpu_clock())
-        if packet[2] >> 24 & 7 and len(packet) > 7:
-            ring.client.events.signal(packet[7] & 0xFFFFFF)
-            if cp.record:
-                cp.record.interrupt(ring.client, ring, packet[7])
+        _release(cp, ring, packet)
     else:
         raise Fault(ERROR_PACKET, f"PM4 opcode {opcode:#x} is not carried out on this device")
 
 
-_SHORTEST = {pm4.INDIRECT_BUFFER: 4, pm4.WRITE_DATA: 5, pm4.WAIT_REG_MEM: 7, pm4.RELEASE_MEM: 7}
+def _dispatch(cp: Processor, ring: Ring, counts: tuple[int, int, int], initiator: int) -> None:
+    """A kernel described by the shader registers that the queue has set; counts of workgroups, or of work-items."""
+    registers = ring.registers
+    size = [registers.get(_NUM_THREADS + i, 0) & 0xFFFF for i in range(3)]
+    code = (registers.get(_PGM, 0) | registers.get(_PGM + 1, 0) << 32) << 8
+    if 0 in size or 0 in counts or not code:
+        raise Fault(ERROR_PACKET, f"PM4 dispatch of {counts}, workgroups of {size}, code at {code:#x}")
+    unit = (1, 1, 1) if initiator & _THREAD_DIMENSIONS else size
+    grid = [count * step for count, step in zip(counts, unit, strict=True)]
+    cp.kernels.launch(cp, ring, f"with code at {code:#x}", size, grid)
+
+
+def _release(cp: Processor, ring: Ring, packet: list[int]) -> None:
+    """End of pipe: when everything before it is done, write and interrupt."""
+    if ring.busy:
+        raise Stall
+    space = ring.client.space
+    address, what = (packet[3] & ~3) | packet[4] << 32, packet[2] >> 29 & 7
+    if what == 1:
+        space.write32(address, packet[5])
+    elif what == 2:
+        space.write64(address, packet[5] | packet[6] << 32)
+    elif what == 3:
+        space.write64(address, signals.gpu_clock())
+    if packet[2] >> 24 & 7 and len(packet) > 7:
+        ring.client.events.signal(packet[7] & 0xFFFFFF)
+        if cp.record:
+            cp.record.interrupt(ring.client, ring, packet[7])
+
+
+_SHORTEST = {
+    SET_SH_REG: 3,
+    DISPATCH_DIRECT: 5,
+    DISPATCH_INDIRECT: 4,
+    pm4.INDIRECT_BUFFER: 4,
+    pm4.WRITE_DATA: 5,
+    pm4.WAIT_REG_MEM: 7,
+    pm4.RELEASE_MEM: 7,
+}

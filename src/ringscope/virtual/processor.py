@@ -46,6 +46,7 @@ class Processor:
         self.starved = False
         self.batch = BATCH
         self.on_packet: Callable[[Ring], None] | None = None
+        self.on_memory_fault: Callable[[Ring], None] | None = None
 
     def add(self, ring: Ring) -> None:
         """A queue was made: its doorbell starts unrung, whatever its slot held before."""
@@ -89,15 +90,19 @@ class Processor:
         except Fault as fault:
             self.stop(ring, str(fault), fault.code)
         except MemoryFault as fault:
-            self.stop(ring, f"touched GPU address {fault.va:#x}, which is not mapped", ERROR_NONE)
-            ring.client.events.signal_type(MEMORY, memory_exception(fault.va, ring.gpu_id))
+            self._memory_fault(ring, f"touched GPU address {fault.va:#x}, which is not mapped", fault.va)
         except OSError as error:
             ring.waiting = False
             # A process that is going away says so next, through its pidfd; one that lives has unmapped what it shared.
             if error.errno != errno.ESRCH:
-                self.stop(ring, f"touched memory that the program no longer has ({error.strerror})", ERROR_NONE)
-                ring.client.events.signal_type(MEMORY, memory_exception(0, ring.gpu_id))
+                self._memory_fault(ring, f"touched memory that the program no longer has ({error.strerror})", 0)
         return 1
+
+    def _memory_fault(self, ring: Ring, why: str, va: int) -> None:
+        self.stop(ring, why, ERROR_NONE)
+        ring.client.events.signal_type(MEMORY, memory_exception(va, ring.gpu_id))
+        if self.on_memory_fault:
+            self.on_memory_fault(ring)
 
     def stop(self, ring: Ring, why: str, code: int) -> None:
         """A fault: the queue stops for good, the runtime and the user are told."""

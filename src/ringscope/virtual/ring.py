@@ -23,8 +23,8 @@ class Ring:
     ``index`` counts what was consumed since the queue began, in the queue's own unit: packets (AQL), dwords (PM4),
     bytes (SDMA). ``waiting`` is true while a packet waits for memory, so that the ring is looked at without a new
     doorbell; ``step`` counts what of that packet is done already. ``busy`` holds (finish in monotonic ns, completion
-    signal) of kernels that take modelled time; ``indirect`` is the last PM4 buffer that was run: address, dwords,
-    completion signal, GPU clock.
+    signal) of kernels that take modelled time; ``registers`` the shader registers that PM4 set; ``indirect`` is the
+    last PM4 buffer that was run: address, dwords, completion signal, GPU clock.
     """
 
     client: Client
@@ -51,6 +51,7 @@ class Ring:
     busy: list[tuple[int, int]] = field(default_factory=list)
     held_until_ns: int = 0
     step: int = 0
+    registers: dict[int, int] = field(default_factory=dict)
     reported: int = 0
     indirect: tuple[int, int, int, int] | None = None
 

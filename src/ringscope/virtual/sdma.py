@@ -7,6 +7,7 @@ bytes and never wrap.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ringscope.parts.fidelity import Behaviour, Standing
@@ -18,7 +19,9 @@ from ringscope.parts.sdma import (
     COPY_LINEAR,
     FENCE,
     GCR,
+    INDIRECT,
     NOP,
+    PACKETS,
     POLL_REGMEM,
     TIMESTAMP,
     TIMESTAMP_SET,
@@ -48,6 +51,9 @@ _COPY_RECT = 4
 """Sub-opcode of the linear sub-window copy (ROCR sdma_registers.h SDMA_PKT_COPY_LINEAR_RECT)."""
 _ATOMIC_SWAP, _ATOMIC_CAS, _ATOMIC_ADD, _ATOMIC_SUB = 0x27, 0x28, 0x2F, 0x30
 _MASK = 0xFFFFFFFFFFFFFFFF
+_DWORDS = {row.op: row.dwords for row in PACKETS} | {WRITE: 4}
+_RECT_DWORDS = 13
+"""Dwords of a packet without the data that follows some; NOP is its header and what that counts."""
 
 
 def run(cp: Processor, ring: Ring) -> int:
@@ -56,11 +62,8 @@ def run(cp: Processor, ring: Ring) -> int:
     rang = client.doorbells[ring.slot]
     taken = 0
     while ring.index < rang and taken < cp.batch:
-        at = ring.index % ring.bytes
-        room = min(64, ring.bytes - at)
-        words = struct.unpack(f"<{room // 4}I", space.read(ring.base + at, room))
         try:
-            length = _one(cp, ring, words)
+            length = _packet(cp, ring, lambda at, dwords: _around(ring, at, dwords))
         except Stall:
             ring.last, ring.waiting = rang, True
             return taken
@@ -75,56 +78,89 @@ def run(cp: Processor, ring: Ring) -> int:
     return taken
 
 
+def _around(ring: Ring, at: int, dwords: int) -> bytes:
+    """Dwords of the ring from the head on, which may lie on both sides of its end."""
+    start, size = (ring.index + 4 * at) % ring.bytes, 4 * dwords
+    first = min(size, ring.bytes - start)
+    data = ring.client.space.read(ring.base + start, first)
+    return data if first == size else data + ring.client.space.read(ring.base, size - first)
+
+
+_Fetch = Callable[[int, int], bytes]
+"""Bytes of the packet at the head: from which dword on, and how many dwords."""
+
+
+def _packet(cp: Processor, ring: Ring, fetch: _Fetch) -> int:
+    """Carry out the packet at the head of the ring; returns its length in dwords."""
+    head = int.from_bytes(fetch(0, 1), "little")
+    if head & 0xFF == INDIRECT:
+        _indirect(cp, ring, struct.unpack("<6I", fetch(0, 6)))
+        return 6
+    return _one(cp, ring, head, fetch)
+
+
+def _indirect(cp: Processor, ring: Ring, words: tuple[int, ...]) -> None:
+    """Carry out an indirect buffer; after a stall it goes on at the packet that stalled."""
+    base, size = _address(words, 1), words[3] & 0xFFFFF
+    space = ring.client.space
+    while ring.step < size:
+        start = ring.step
+
+        def fetch(at: int, dwords: int, start: int = start) -> bytes:
+            if start + at + dwords > size:
+                raise Fault(ERROR_PACKET, f"SDMA packet at dword {start} of an indirect buffer is longer than it")
+            return space.read(base + 4 * (start + at), 4 * dwords)
+
+        head = int.from_bytes(fetch(0, 1), "little")
+        ring.step += _one(cp, ring, head, fetch)
+    ring.step = 0
+    if cp.record:
+        cp.record.packet(ring, f"sdma-{_NAMES[INDIRECT]}", {"address": base, "dwords": size})
+
+
 def _address(words: tuple[int, ...], at: int) -> int:
     return words[at] | words[at + 1] << 32
 
 
-def _one(cp: Processor, ring: Ring, words: tuple[int, ...]) -> int:
-    """Carry out the packet at the head; returns its length in dwords."""
+def _one(cp: Processor, ring: Ring, head: int, fetch: _Fetch) -> int:
+    """Carry out a packet that is not indirect; returns its length in dwords."""
     space = ring.client.space
-    head = words[0]
     opcode, sub = head & 0xFF, head >> 8 & 0xFF
+    fixed = _RECT_DWORDS if opcode == COPY and sub == _COPY_RECT else _DWORDS.get(opcode, 1)
+    fixed += 2 if opcode == COPY and head >> 27 & 1 else 0
+    words = struct.unpack(f"<{fixed}I", fetch(0, fixed))
     attrs: dict[str, int] = {}
-    length = 1
+    length = fixed
     if opcode == NOP:
         length = 1 + (head >> 16 & 0x3FFF)
     elif opcode == COPY and sub == COPY_LINEAR:
         size, source, target = (words[1] & 0x3FFFFFFF) + 1, _address(words, 3), _address(words, 5)
-        length = 7
         space.copy(target, source, size)
         if head >> 27 & 1:
-            length = 9
             space.copy(_address(words, 7), source, size)
         attrs = {"bytes": size, "source": source, "target": target}
     elif opcode == COPY and sub == _COPY_RECT:
-        length = 13
         attrs = _rectangle(ring, words)
     elif opcode == WRITE:
         count = (words[3] & 0xFFFFF) + 1
-        length = 4 + count
-        data = space.read(ring.base + (ring.index + 16) % ring.bytes, 4 * count)
-        space.write(_address(words, 1), data)
+        length += count
+        space.write(_address(words, 1), fetch(4, count))
     elif opcode == FENCE:
-        length = 4
         space.write32(_address(words, 1), words[3])
     elif opcode == TRAP:
-        length = 2
         event = words[1] & 0xFFFFFFF
         ring.client.events.signal(event)
         if cp.record:
             cp.record.interrupt(ring.client, ring, event)
     elif opcode == POLL_REGMEM:
-        length = 6
         function = head >> 28 & 7
         if function >= len(COMPARE):
             raise Fault(ERROR_PACKET, f"SDMA poll at byte {ring.index} has function {function}")
         if head >> 31 and not COMPARE[function](space.read32(_address(words, 1)) & words[4], words[3]):
             raise Stall
     elif opcode == ATOMIC:
-        length = 8
         _atomic(ring, head >> 25 & 0x7F, _address(words, 1), _address(words, 3), _address(words, 5))
     elif opcode == CONST_FILL:
-        length = 5
         size = (words[4] & 0x3FFFFF) + 1
         unit = 1 << (head >> 30)
         # The count is of the last byte, or of the last dword's first byte, depending on the generation.
@@ -132,16 +168,12 @@ def _one(cp: Processor, ring: Ring, words: tuple[int, ...]) -> int:
         space.fill(_address(words, 1), words[3].to_bytes(4, "little")[:unit], size)
         attrs = {"bytes": size, "target": _address(words, 1), "value": words[3]}
     elif opcode == TIMESTAMP:
-        length = 3
         if sub != TIMESTAMP_SET:
             space.write64(_address(words, 1), signals.gpu_clock())
     elif opcode == COND_EXE:
-        length = 5
         if space.read32(_address(words, 1)) != words[3]:
             length += words[4] & 0x3FFF
-    elif opcode == GCR:
-        length = 5
-    else:
+    elif opcode != GCR:
         raise Fault(ERROR_PACKET, f"SDMA opcode {opcode} (sub {sub}) at byte {ring.index} is not known")
     if cp.record:
         cp.record.packet(ring, f"sdma-{_NAMES[opcode]}", attrs)
@@ -150,6 +182,9 @@ def _one(cp: Processor, ring: Ring, words: tuple[int, ...]) -> int:
 
 def _atomic(ring: Ring, operation: int, address: int, value: int, compare: int) -> None:
     space = ring.client.space
+    if operation == _ATOMIC_ADD and value == _MASK:
+        space.decrement64(address)  # how ROCr completes a signal
+        return
     old = space.read64(address)
     if operation == _ATOMIC_ADD:
         space.write64(address, (old + value) & _MASK)
@@ -184,6 +219,7 @@ def _rectangle(ring: Ring, words: tuple[int, ...]) -> dict[str, int]:
 _NAMES = {
     NOP: "nop",
     COPY: "copy",
+    INDIRECT: "indirect",
     WRITE: "write",
     FENCE: "fence",
     TRAP: "trap",

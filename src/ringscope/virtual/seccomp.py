@@ -165,6 +165,12 @@ class Listener:
             elif error.errno != errno.ENOENT:
                 raise
 
+    def plant(self, number: int, fd: int) -> int:
+        """Put a copy of ``fd`` into the caller's table before its call is answered; returns its number there."""
+        struct.pack_into("<QIIII", self._answer, 0, number, 0, fd, 0, os.O_CLOEXEC)
+        planted: int = fcntl.ioctl(self.fd, _ADDFD, self._answer, True)
+        return planted
+
     def waiting(self, number: int) -> bool:
         """Whether the call still waits for an answer."""
         try:

@@ -45,9 +45,7 @@ def notify(client: Client, signal: int) -> int:
 def complete(client: Client, signal: int, start: int) -> int:
     """A packet is done: stamp its times, decrement its signal, wake waiters; returns the event signalled.
 
-    The decrement is a load and a store, for Python has no atomic one: a program that changes the same signal at that
-    very moment can lose its change, where hardware would not. No ROCm runtime does; a completion signal belongs to the
-    GPU while its packet is in flight.
+    The decrement is atomic, so that a program may count in the same signal meanwhile (:meth:`.memory.Store.decrement`).
     """
     space = client.space
     here = space.here(signal)
@@ -56,7 +54,7 @@ def complete(client: Client, signal: int, start: int) -> int:
         at = here >> 3
         words[at + 4] = start
         words[at + 5] = gpu_clock()
-        words[at + 1] = (words[at + 1] - 1) & _MASK
+        space.store.decrement(here + VALUE)
         event = words[at + 3] & 0xFFFFFFFF
         mailbox = words[at + 2]
         if mailbox:
@@ -66,7 +64,7 @@ def complete(client: Client, signal: int, start: int) -> int:
         return event
     space.write64(signal + START, start)
     space.write64(signal + END, gpu_clock())
-    space.write64(signal + VALUE, (value(client, signal) - 1) & _MASK)
+    space.decrement64(signal + VALUE)
     return notify(client, signal)
 
 

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ringscope.errors import InputError
 from ringscope.virtual import remote, seccomp
-from ringscope.virtual.client import Client
 from ringscope.virtual.files import Files, Tree
 from ringscope.virtual.gpu import Gpu
 from ringscope.virtual.ioctls import Call
@@ -96,22 +95,20 @@ class Supervisor:
         self._files = Files(tree, listener, self._open_kfd, lambda: gpu.store.fd)
         self._poll = select.poll()
         self._poll.register(listener.fd, select.POLLIN)
-        self._watched: dict[int, Client] = {}
-        self._interrupts: list[Callable[[], None]] = []
+        self._watched: Mapping[int, Callable[[], None]] = {}
+        gpu.on_watch = self._watch
 
     def _open_kfd(self, tid: int) -> int:
-        fd = self._gpu.open_kfd(tid)
-        self._watch()
-        return fd
+        return self._gpu.open_kfd(tid)
 
     def _watch(self) -> None:
-        """Keep the poll set equal to the clients that live."""
-        alive = {client.pidfd: client for client in self._gpu.clients.values()}
-        for fd in self._watched.keys() - alive.keys():
+        """Keep the poll set equal to what the device waits for."""
+        now = self._gpu.watched()
+        for fd in self._watched.keys() - now.keys():
             self._poll.unregister(fd)
-        for fd in alive.keys() - self._watched.keys():
+        for fd in now.keys() - self._watched.keys():
             self._poll.register(fd, select.POLLIN)
-        self._watched = alive
+        self._watched = now
 
     def run(self) -> int:
         """Serve until nobody is left under the filter; returns the program's exit code (128 + n for signal n)."""
@@ -134,8 +131,8 @@ class Supervisor:
             for fd, what in poll(wait):
                 last_work = now
                 if fd != listener:
-                    gpu.bury(self._watched[fd])
-                    self._watch()
+                    if act := self._watched.get(fd):
+                        act()
                 elif what & select.POLLIN:
                     due = 0
                     self._serve()
