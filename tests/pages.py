@@ -44,7 +44,15 @@ def streams(pids: dict[int, int], each: int) -> Recording:
 def small() -> Any:
     """Two processes, eleven streams on seven of eight queues, and a trace."""
     snapshot = machine({7001: [7, 7, 11, 0], 7002: [7, 7, 7, 7]})
-    trace = replace(recorded(*kernels(7001, 0, 2, 40, busy=0.5), *kernels(7002, 1, 3, 3)), origin="trace.csv")
+    slots = [
+        told(Kind.OCCUPANCY, at=0, xcc=0, cus=3, waves=12),
+        told(Kind.QUEUE_MAP, at=0, pid=7001, qid=1, pipe=0, queue=2),
+        told(Kind.QUEUE_UNMAP, at=1, pid=7001, qid=1, pipe=0, queue=2),
+        told(Kind.QUEUE_MAP, at=1, pid=7002, qid=1, pipe=0, queue=2),
+        told(Kind.OCCUPANCY, at=2, xcc=0, cus=18, waves=72),
+    ]
+    ran = recorded(*kernels(7001, 0, 2, 40, busy=0.5), *kernels(7002, 1, 3, 3), *slots)
+    trace = replace(ran, origin="trace.csv")
     return result(snapshot, recordings=[streams({7001: 4, 7002: 4}, 6), trace], unread="notes.txt")
 
 

@@ -49,12 +49,15 @@ class Kind(Enum):
     QUEUE_RELEASE = "queue-release"  # attrs: ring_base, refs
     QUEUE_UPDATE = "queue-update"
     QUEUE_DESTROY = "queue-destroy"
-    QUEUE_MAP = "queue-map"  # attrs: qid, pipe, queue, doorbell, pasid
+    # A queue comes into a slot (of every XCC), and leaves it; duration_ns: until it may run, until it is saved.
+    QUEUE_MAP = "queue-map"  # attrs (those known): qid, gpu_id, pipe, queue, duration_ns, doorbell, pasid
+    QUEUE_UNMAP = "queue-unmap"  # attrs: qid, gpu_id, pipe, queue, duration_ns
     QUEUE_REFUSED = "queue-refused"  # CREATE_QUEUE failed; attrs (those known): resource (see above), errno, gpu_id
     QUEUE_EVICT = "queue-evict"  # attrs (those known): gpu_id, pasid, qid, reason; without a qid, a whole process's
     QUEUE_RESTORE = "queue-restore"  # attrs: as QUEUE_EVICT
     CU_MASK = "cu-mask"  # attrs: ring_base, mask (hexadecimal text)
     RUNLIST = "runlist"  # a runlist was sent
+    OCCUPANCY = "occupancy"  # how full an XCC is; attrs: gpu_id, xcc, cus (with a workgroup on them), waves
     # A dispatch runs from begin to end in ns of the clock; grid and workgroup count work-items, as in 1024x8x1.
     DISPATCH = "dispatch"  # attrs (those known): queue, gpu_id or agent (its node), begin, end, kernel, grid, workgroup
     COPY = "copy"
@@ -90,6 +93,36 @@ class Event:
     pid: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """One stay of a queue in a hardware slot, from its mapping to its save; ``gpu_id`` is 0 where no source says it.
+
+    In ns of the recording's clock, in this order: ``begin_ns`` it was given the slot, ``running_ns`` it might run,
+    ``leaving_ns`` it was preempted, ``end_ns`` the slot was free again. Times that a source does not tell apart are
+    equal. What was never seen to leave stays to the end of the recording. ``event`` is the mapping.
+    """
+
+    gpu_id: int
+    pipe: int
+    queue: int
+    begin_ns: int
+    running_ns: int
+    leaving_ns: int
+    end_ns: int
+    event: Event
+
+    @property
+    def slot(self) -> tuple[int, int, int]:
+        """Device, pipe and queue: what is shared by the stays that follow each other."""
+        return self.gpu_id, self.pipe, self.queue
+
+    @property
+    def name(self) -> str:
+        """Whose stay it is: ``qid 3 of 4242``."""
+        qid, pid = self.event.attrs.get("qid", "?"), self.event.pid
+        return f"qid {qid}" + (f" of {pid}" if pid is not None else "")
+
+
 @dataclass(frozen=True)
 class Recording:
     """Events in the order of their source, and what was counted instead of kept.
@@ -107,3 +140,52 @@ class Recording:
     def of(self, *kinds: Kind) -> Iterator[Event]:
         """Events of the given kinds, in order."""
         return (event for event in self.events if event.kind in kinds)
+
+    def residencies(self) -> tuple[Residency, ...]:
+        """Slots over time: every stay of a queue in a slot, in the order in which they ended.
+
+        A stay ends with its QUEUE_UNMAP or the slot's next mapping; in a recording that tells of no QUEUE_UNMAP also
+        with the queue's destruction or its process's exit. Mappings that name no slot, and times that run backwards,
+        make none.
+        """
+        found: list[Residency] = []
+        held: dict[tuple[int, int, int], Event] = {}
+
+        def leave(slot: tuple[int, int, int], leaving_ns: int, save_ns: int = 0) -> None:
+            event = held.pop(slot)
+            running_ns = min(event.time_ns + _lasted(event), leaving_ns)
+            if event.time_ns <= leaving_ns:
+                found.append(Residency(*slot, event.time_ns, running_ns, leaving_ns, leaving_ns + save_ns, event))
+
+        unmaps = next(self.of(Kind.QUEUE_UNMAP), None) is not None
+        ends = (Kind.QUEUE_UNMAP,) if unmaps else (Kind.QUEUE_DESTROY, Kind.PROCESS_EXIT)
+        for event in self.of(Kind.QUEUE_MAP, *ends):
+            if event.kind in (Kind.QUEUE_MAP, Kind.QUEUE_UNMAP):
+                gpu, pipe, queue = (event.attrs.get(name, 0) for name in ("gpu_id", "pipe", "queue"))
+                if not (isinstance(gpu, int) and isinstance(pipe, int) and isinstance(queue, int)):
+                    continue
+                if not {"pipe", "queue"} <= event.attrs.keys():
+                    continue
+                slot = (gpu, pipe, queue)
+                if slot in held:
+                    leave(slot, event.time_ns, _lasted(event) if event.kind is Kind.QUEUE_UNMAP else 0)
+                if event.kind is Kind.QUEUE_MAP:
+                    held[slot] = event
+                continue
+            gone = [
+                slot
+                for slot, by in held.items()
+                if by.pid == event.pid
+                and (event.kind is Kind.PROCESS_EXIT or by.attrs.get("qid") == event.attrs.get("qid"))
+            ]
+            for slot in gone:
+                leave(slot, event.time_ns)
+        final = max((event.time_ns for event in self.events), default=0)
+        for slot in list(held):
+            leave(slot, final)
+        return tuple(found)
+
+
+def _lasted(event: Event) -> int:
+    lasted = event.attrs.get("duration_ns", 0)
+    return lasted if isinstance(lasted, int) and lasted > 0 else 0

@@ -355,9 +355,17 @@ def test_its_data_can_be_saved(browser: Browser, folder: Path, tmp_path: Path) -
 def test_a_trace_is_drawn_lane_by_lane(browser: Browser, folder: Path) -> None:
     (found,) = small()["time"]
     browser.open(folder / "small.html")
-    assert texts(browser, ".lane > span") == [f"{lane['name']} {count(lane['runs'], 'run')}" for lane in found["lanes"]]
+    assert texts(browser, ".lanes > summary") == ["CUs busy, looked at 2 times", *(
+        ["Slots: three shades for the processes in turn", "Queues"]
+    )]  # fmt: skip
+    assert texts(browser, ".lane > span") == [
+        *(f"{xcc['name']} up to {xcc['most']}" for xcc in found["occupancy"]),
+        *(f"{slot['name']} {count(slot['runs'], 'stay')}" for slot in found["slots"]),
+        *(f"{lane['name']} {count(lane['runs'], 'run')}" for lane in found["lanes"]),
+    ]
     assert browser.eval("[...document.querySelectorAll('.lane svg')].map(s => s.querySelectorAll('rect').length)") == [
-        len(lane["spans"]) for lane in found["lanes"]
+        *(0 for _ in found["occupancy"]),
+        *(len(lane["spans"]) for lane in found["slots"] + found["lanes"]),
     ]
 
 

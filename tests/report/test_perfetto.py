@@ -174,6 +174,33 @@ def test_kernels_of_one_queue_share_a_track_unless_they_overlap() -> None:
     }
 
 
+def test_a_slot_shows_mapping_stay_and_save_one_after_the_other() -> None:
+    slot: dict[str, Any] = {"gpu_id": 0xA9C3, "pipe": 1, "queue": 2}
+    events = [
+        told(Kind.QUEUE_MAP, at=1, pid=7, qid=0, duration_ns=1000, **slot),
+        told(Kind.RUNLIST, at=1, gpu_id=0xA9C3),
+        told(Kind.QUEUE_UNMAP, at=2, pid=7, qid=0, duration_ns=3000, **slot),
+        told(Kind.QUEUE_MAP, at=3, pid=8, qid=5, **slot),
+        told(Kind.COPY, at=3, pid=8, qid=6, gpu_id=0xA9C3, engine=1, begin=3_000_000, end=4_000_000),
+        told(Kind.OCCUPANCY, at=3, gpu_id=0xA9C3, xcc=0, cus=7, waves=70),
+        told(Kind.OCCUPANCY, at=4, gpu_id=0xA9C3, xcc=0, cus=2, waves=20),
+    ]
+    tracks, _ = read(trace([recorded(*events)]))
+    ms = 1_000_000
+    assert named(tracks, "pipe 1 queue 2").slices == [
+        (ms, ms + 1000, "map qid 0 of 7"),
+        (ms + 1000, 2 * ms, "qid 0 of 7"),
+        (2 * ms, 2 * ms + 3000, "save qid 0 of 7"),
+        (3 * ms, 4 * ms, "qid 5 of 8"),
+    ]
+    assert named(tracks, "slots held").counts == [1, 0, 1, 0]
+    assert (named(tracks, "XCC 0 CUs busy").counts, named(tracks, "XCC 0 waves").counts) == ([7, 2], [70, 20])
+    assert named(tracks, "SDMA engine 1").slices == [(3 * ms, 4 * ms, "copy")]
+    assert {tracks[track.parent].name for track in tracks.values() if track.name in {"HIQ", "slots held"}} == {
+        "gpu a9c3"
+    }
+
+
 def test_what_was_never_destroyed_lasts_to_the_end() -> None:
     events = [
         told(Kind.STREAM_CREATE, at=1, stream=1),
@@ -227,9 +254,11 @@ def test_nothing_with_a_time_is_said_in_one_line(capsys: pytest.CaptureFixture[s
 HOSTILE = st.text(max_size=8) | st.integers(-(1 << 70), 1 << 70)
 
 
-@given(st.sampled_from([Kind.DISPATCH, Kind.STREAM_CREATE, Kind.API, Kind.QUEUE_MAP]), st.dictionaries(
-    st.sampled_from(["begin", "end", "stream", "queue", "pipe", "duration_ns", "name", "tid", "pid"]), HOSTILE),
-    st.integers(-(1 << 70), 1 << 70))  # fmt: skip
+KINDS = (Kind.DISPATCH, Kind.STREAM_CREATE, Kind.API, Kind.QUEUE_MAP, Kind.QUEUE_UNMAP, Kind.OCCUPANCY)
+NAMES = ("begin", "end", "stream", "queue", "pipe", "gpu_id", "xcc", "cus", "duration_ns", "name", "tid", "pid")
+
+
+@given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(NAMES), HOSTILE), st.integers(-(1 << 70), 1 << 70))
 def test_any_event_gives_a_trace_that_can_be_read(kind: Kind, attrs: dict[str, Any], time: int) -> None:
     event = Event(time, kind, attrs, told(Kind.RUNLIST).source, Clock.MONOTONIC, 1 << 40)
     read(trace([recorded(event, told(Kind.RUNLIST))]))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringscope.recording import Event, Kind
-from ringscope.report.timeline import COLUMNS, KERNELS, LANES, timeline
+from ringscope.report.timeline import COLUMNS, KERNELS, LANES, SLOTS, timeline
 
 RUNS = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**5), st.integers(0, 3)), min_size=1, max_size=60)
 
@@ -69,3 +69,36 @@ def test_copies_have_a_lane_of_their_own() -> None:
     assert found is not None
     assert [lane["name"] for lane in found["lanes"]] == ["process 7, copies", "process 7, agent 9, queue 0"]
     assert (found["busy_ns"], found["span_ns"], found["shown_ns"]) == (4, 4, 9)
+
+
+def test_slots_have_whom_they_held_and_xccs_how_full_they_were() -> None:
+    found = timeline(
+        recorded(
+            told(Kind.OCCUPANCY, at=0, xcc=1, cus=3, waves=9),
+            told(Kind.QUEUE_MAP, at=1, pid=7, qid=0, pipe=1, queue=2),
+            told(Kind.QUEUE_MAP, at=1, pid=7, qid=1, pipe=0, queue=3),
+            told(Kind.QUEUE_MAP, at=1, pid=7, qid=2, pipe=0, queue=2),
+            told(Kind.QUEUE_UNMAP, at=5, pid=7, qid=0, pipe=1, queue=2),
+            told(Kind.QUEUE_MAP, at=6, pid=8, qid=0, pipe=1, queue=2),
+            told(Kind.OCCUPANCY, at=9, xcc=1, cus=8, waves=9),
+        )
+    )
+    assert found is not None
+    assert [slot["name"] for slot in found["slots"]] == ["pipe 0 queue 2", "pipe 1 queue 2", "pipe 0 queue 3"]
+    spans = [(span["name"], span["begin_ns"], span["end_ns"]) for span in found["slots"][1]["spans"]]
+    assert spans == [("qid 0 of 7", 0, 4_000_000), ("qid 0 of 8", 5_000_000, 8_000_000)]
+    assert found["occupancy"] == [{"name": "XCC 1", "most": 8, "points": [[-1_000_000, 3], [8_000_000, 8]]}]
+    assert found["kernels"] == found["lanes"] == []
+
+
+def test_slots_beyond_what_is_drawn_are_counted() -> None:
+    found = timeline(recorded(*(told(Kind.QUEUE_MAP, qid=n, pipe=n, queue=0) for n in range(SLOTS + 2))))
+    assert found is not None
+    assert (len(found["slots"]), found["more_slots"]) == (SLOTS, 2)
+
+
+def test_the_only_device_is_not_named_in_every_lane() -> None:
+    events = [told(Kind.DISPATCH, gpu_id=9, qid=q, begin=0, end=9, kernel="k") for q in (1, 2)]
+    one, two = timeline(recorded(*events)), timeline(recorded(*events, told(Kind.DISPATCH, gpu_id=8, begin=0, end=1)))
+    assert one and [lane["name"] for lane in one["lanes"]] == ["qid 1", "qid 2"]
+    assert two and two["lanes"][0]["name"] == "gpu 8"

@@ -13,7 +13,7 @@ from ringscope.join import case_of
 from ringscope.join.dispatches import kernels_of
 from ringscope.recording import Clock, Kind, Recording
 from ringscope.scenario.build import Built, build
-from ringscope.scenario.record import recording
+from ringscope.scenario.record import Fullness, Names, recording
 from ringscope.scenario.schema import load
 from ringscope.snapshot import Snapshot
 from ringscope.verdicts import answers
@@ -28,7 +28,7 @@ def run(name: str) -> tuple[Built, Recording, Snapshot]:
     built = build(load(EXAMPLES / f"{name}.toml"))
     engine = Engine(built.spec, trace=True)
     engine.run(min(built.scenario.horizon_ns, 200_000_000))
-    return built, recording(built, engine), built.snapshot(engine.state, "end")
+    return built, recording(Names.of(built), engine), built.snapshot(engine.state, "end")
 
 
 def asked(name: str) -> dict[str, Answer]:
@@ -51,6 +51,20 @@ def test_every_dispatch_is_there_with_its_process_time_and_size() -> None:
 def test_copies_are_told_apart() -> None:
     _, recorded, _ = run("fork-join")
     assert sum(1 for _ in recorded.of(Kind.COPY)) > 0
+
+
+@pytest.mark.parametrize("name", ["over-subscribed", "coming-and-going", "two-processes"])
+def test_slots_are_held_as_long_as_the_engine_counts(name: str) -> None:
+    built = build(load(EXAMPLES / f"{name}.toml"))
+    engine = Engine(built.spec, trace=True)
+    engine.run(100_000_000)
+    recorded = recording(Names.of(built), engine, Fullness.of(engine))
+    stays = recorded.residencies()
+    assert sum(stay.end_ns - stay.begin_ns for stay in stays) == engine.totals.slot_ns
+    assert sum(1 for _ in recorded.of(Kind.RUNLIST)) == engine.totals.runlists
+    assert len({(s.pipe, s.queue) for s in stays}) <= len(built.slots)
+    assert {event.attrs["xcc"] for event in recorded.of(Kind.OCCUPANCY)} == set(range(built.node.xccs))
+    assert all(0 <= int(event.attrs["cus"]) <= built.node.cus for event in recorded.of(Kind.OCCUPANCY))
 
 
 def test_a_saturated_device_sends_no_runlist_for_its_dispatches() -> None:

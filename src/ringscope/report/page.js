@@ -356,23 +356,48 @@
 
   // --- timelines -------------------------------------------------------------------------------------------------
 
+  function lane(name, note, picture, said) {
+    picture.setAttribute("role", "img");
+    picture.setAttribute("aria-label", visible(`${name}: ${said ?? note}`));
+    return make("div", { class: "lane" }, make("span", {}, `${name} `, make("span", { class: "soft" }, note)), picture);
+  }
+  function titled(node, text) {
+    const title = draw("title", {});
+    title.textContent = visible(text);
+    node.append(title);
+    return node;
+  }
+  function bars(spans, all, several, shade) {
+    return draw("svg", {}, ...spans.map((span) => {
+      const what = span.name === null ? `${span.count} ${several}` : span.count > 1 ? `${span.count} × ${span.name}` : span.name;
+      const width = Math.max((span.end_ns - span.begin_ns) / all * 100, .15);
+      const bar = draw("rect", { class: shade(span), x: Math.min(span.begin_ns / all * 100, 100 - width) + "%", width: width + "%", height: "100%" });
+      return titled(bar, `${what}: ${duration(span.begin_ns)} to ${duration(span.end_ns)}`);
+    }));
+  }
+  function area(found, all) {
+    const steps = found.points.map(([ns, cus], at) => `${at ? "H" : "M0 1V"}${at ? ns / all * 1000 : 1 - cus / (found.most || 1)}${at ? `V${1 - cus / (found.most || 1)}` : ""}`);
+    const picture = draw("svg", { viewBox: "0 0 1000 1", preserveAspectRatio: "none" }, draw("path", { class: "area", d: `${steps.join("")}H1000V1z` }));
+    return titled(picture, `at most ${count(found.most, "CU")} busy`);
+  }
+
   function timelines() {
     for (const home of document.querySelectorAll(".timeline")) {
       const found = data.time[Number(home.dataset.time)], all = found.shown_ns || 1;
-      for (const lane of found.lanes) {
-        const bars = lane.spans.map((span) => {
-          const what = span.name === null ? `${span.count} runs` : span.count > 1 ? `${span.count} × ${span.name}` : span.name;
-          const label = draw("title", {});
-          label.textContent = visible(`${what}: ${duration(span.end_ns - span.begin_ns)} from ${duration(span.begin_ns)}`);
-          const width = Math.max((span.end_ns - span.begin_ns) / all * 100, .15);
-          return draw("rect", { x: Math.min(span.begin_ns / all * 100, 100 - width) + "%", width: width + "%", height: "100%" }, label);
-        });
-        const ran = count(lane.runs, "run");
-        const picture = draw("svg", { role: "img" }, ...bars);
-        picture.setAttribute("aria-label", visible(`${lane.name}: ${ran}`));
-        home.append(make("div", { class: "lane" }, make("span", {}, `${lane.name} `, make("span", { class: "soft" }, ran)), picture));
+      const owners = [];
+      const shade = (span) => {        // of a slot: by its process, in the order of their coming
+        const owner = span.name === null ? null : span.name.replace(/^.* of /, "");
+        if (owner !== null && !owners.includes(owner)) owners.push(owner);
+        return owner === null ? "mixed" : "p" + owners.indexOf(owner) % 3;
+      };
+      const groups = [
+        [`CUs busy, looked at ${count(found.occupancy[0]?.points.length ?? 0, "time")}`, found.occupancy.map((xcc) => lane(xcc.name, `up to ${xcc.most}`, area(xcc, all), `at most ${count(xcc.most, "CU")} busy`)), 0],
+        ["Slots: three shades for the processes in turn", found.slots.map((slot) => lane(slot.name, count(slot.runs, "stay"), bars(slot.spans, all, "stays", shade))), found.more_slots],
+        ["Queues", found.lanes.map((one) => lane(one.name, count(one.runs, "run"), bars(one.spans, all, "runs", () => "p2"))), found.more_lanes],
+      ].filter(([, lanes]) => lanes.length);
+      for (const [title, lanes, more] of groups) {
+        home.append(make("details", { class: "lanes", open: "" }, make("summary", {}, title), lanes, more ? make("p", { class: "soft" }, `${more} more not drawn`) : null));
       }
-      if (found.more_lanes) home.append(make("p", { class: "soft" }, `${count(found.more_lanes, "more lane")} not drawn`));
       home.append(make("div", { class: "axis" }, make("span", {}, "0"), make("span", {}, duration(found.shown_ns))));
     }
   }

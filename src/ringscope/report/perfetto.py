@@ -235,34 +235,42 @@ def _owners(trace: _Trace, recording: Recording, suffix: str) -> None:
             trace.step(parent, f"{word}s alive{suffix}", end, -1)
 
 
+def _gpu(trace: _Trace, gpu_id: Value | None, otherwise: str) -> int:
+    """The group of a device, where the source says which."""
+    return trace.parent(None, f"gpu {gpu_id:x}" if isinstance(gpu_id, int) and gpu_id else otherwise)
+
+
 def _slots(trace: _Trace, recording: Recording, suffix: str) -> None:
-    """Hardware slots, from a queue's mapping to the next one of that slot, or to that queue's end."""
-    held: dict[tuple[int, int, int], Event] = {}
-    final = max((event.time_ns for event in recording.events), default=0)
-
-    def leave(slot: tuple[int, int, int], end: int) -> None:
-        event = held.pop(slot)
-        if not 0 <= event.time_ns <= end <= _HIGHEST_NS:
-            return
-        home = trace.parent(None, f"gpu {slot[0]:x}" if slot[0] else "hardware slots")
-        name = f"qid {event.attrs.get('qid', '?')}" + (f" of {event.pid}" if event.pid is not None else "")
-        trace.add(home, f"pipe {slot[1]} queue {slot[2]}{suffix}", _Slice(event.time_ns, end, name, event))
-
-    for event in recording.of(Kind.QUEUE_MAP, Kind.QUEUE_DESTROY):
-        if event.kind is Kind.QUEUE_DESTROY:
-            same = ("qid", event.attrs.get("qid"), event.pid)
-            for slot in [at for at, by in held.items() if ("qid", by.attrs.get("qid"), by.pid) == same]:
-                leave(slot, event.time_ns)
+    """Hardware slots: whose queue is mapped, may run, is saved, one after the other; and how many slots are held."""
+    for stay in recording.residencies():
+        if not 0 <= stay.begin_ns <= stay.end_ns <= _HIGHEST_NS:
             continue
-        gpu, pipe, queue = (event.attrs.get(name) for name in ("gpu_id", "pipe", "queue"))
-        if not isinstance(pipe, int) or not isinstance(queue, int):
+        home = _gpu(trace, stay.gpu_id, "hardware slots")
+        slot = f"pipe {stay.pipe} queue {stay.queue}{suffix}"
+        for what, begin, end in (
+            (f"map {stay.name}", stay.begin_ns, stay.running_ns),
+            (stay.name, stay.running_ns, stay.leaving_ns),
+            (f"save {stay.name}", stay.leaving_ns, stay.end_ns),
+        ):
+            if begin < end or what == stay.name:
+                trace.add(home, slot, _Slice(begin, end, what, stay.event))
+        trace.step(home, f"slots held{suffix}", stay.begin_ns, 1)
+        trace.step(home, f"slots held{suffix}", stay.end_ns, -1)
+
+
+def _occupancy(trace: _Trace, recording: Recording, suffix: str) -> None:
+    """CUs and waves of each XCC, as they were at the moments that the recording looked."""
+    last: dict[tuple[int, str], int] = {}
+    for event in recording.of(Kind.OCCUPANCY):
+        if not 0 <= event.time_ns <= _HIGHEST_NS:
             continue
-        slot = (gpu if isinstance(gpu, int) else 0, pipe, queue)
-        if slot in held:
-            leave(slot, event.time_ns)
-        held[slot] = event
-    for slot in list(held):
-        leave(slot, final)
+        home = _gpu(trace, event.attrs.get("gpu_id"), recording.origin)
+        for key, what in (("cus", "CUs busy"), ("waves", "waves")):
+            value = event.attrs.get(key)
+            if isinstance(value, int) and abs(value) <= _HIGHEST_NS:
+                counter = f"XCC {event.attrs.get('xcc', '?')} {what}{suffix}"
+                trace.step(home, counter, event.time_ns, value - last.get((home, counter), 0))
+                last[home, counter] = value
 
 
 def _lane(event: Event) -> str:
@@ -286,6 +294,9 @@ def _work(trace: _Trace, recording: Recording, suffix: str) -> None:
             continue
         what = str(event.attrs.get("kernel" if event.kind is Kind.DISPATCH else "direction", event.kind.value))
         lane = _lane(event) + suffix
+        if event.kind is Kind.COPY and "engine" in event.attrs:
+            home = _gpu(trace, event.attrs.get("gpu_id"), recording.origin)
+            trace.add(home, f"SDMA engine {event.attrs['engine']}{suffix}", _Slice(begin, end, what, event))
         written, seen = event.attrs.get("dispatch"), event.attrs.get("complete")
         submitted = isinstance(written, int) and 0 <= written <= begin
         completed = isinstance(seen, int) and end <= seen <= _HIGHEST_NS
@@ -306,7 +317,7 @@ def _rest(trace: _Trace, recording: Recording, suffix: str) -> None:
         if not 0 <= event.time_ns <= _HIGHEST_NS:
             continue
         if event.kind is Kind.RUNLIST:
-            home = trace.parent(None, recording.origin)
+            home = _gpu(trace, event.attrs.get("gpu_id"), recording.origin)
             trace.add(home, _HIQ + suffix, _Slice(event.time_ns, None, "runlist", event))
             trace.step(home, f"runlists sent{suffix}", event.time_ns, 1)
         elif event.kind in _MOMENTS or event.kind in _TROUBLE:
@@ -334,7 +345,7 @@ def trace(recordings: Sequence[Recording]) -> bytes:
         )
     for recording in told:
         suffix = f" ({recording.origin})" if len(told) > 1 else ""
-        for part in (_owners, _slots, _work, _rest):
+        for part in (_slots, _rest, _occupancy, _owners, _work):
             part(found, recording, suffix)
     encoded = found.encoded()
     if not encoded:

@@ -181,7 +181,7 @@ def time(data: Json) -> list[str]:
     lines = []
     for number, found in enumerate(data["time"]):
         share = f", {100 * found['busy_ns'] / found['span_ns']:.3g} % of their span" if found["span_ns"] else ""
-        caption = f"kernels ran {duration(found['busy_ns'])}{share}" if found["busy_ns"] else "copies"
+        caption = f"kernels ran {duration(found['busy_ns'])}{share} · " if found["busy_ns"] else ""
         rows = [
             row(
                 f"<bdi>{visible(cost['name'])}</bdi>",
@@ -192,10 +192,10 @@ def time(data: Json) -> list[str]:
         if found["more_kernels"]:
             rows.append(row(f"{found['more_kernels']} more", ["", duration(found["more_total_ns"]), "", ""]))
         lines += [
-            f"<h3><bdi>{visible(found['origin'])}</bdi></h3><p>{visible(caption)} · "
+            f"<h3><bdi>{visible(found['origin'])}</bdi></h3><p>{visible(caption)}"
             f"{duration(found['shown_ns'])} in all, by the {visible(found['clock'])} clock</p>",
             f"<div class=timeline data-time={number}></div>",
-            *table(("what ran", "times", "in all", "shortest", "longest"), rows),
+            *(table(("what ran", "times", "in all", "shortest", "longest"), rows) if rows else ()),
         ]
     return section("time", "Where the time went", *lines) if lines else []
 

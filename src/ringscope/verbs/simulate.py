@@ -35,6 +35,7 @@ from ringscope.scenario import rules
 from ringscope.scenario.fit import load as load_fit
 from ringscope.scenario.schema import load
 from ringscope.scenario.units import nanoseconds, spoken
+from ringscope.snapshot import Snapshot
 from ringscope.stack.text import capture
 from ringscope.verbs import Result, picture_options
 from ringscope.verdicts import answers
@@ -110,18 +111,20 @@ def _traced(simulation: Built) -> Case:
     """The first replication, traced: to its end, or until so many packets are done."""
     from ringscope.engine.run import Engine  # noqa: PLC0415
     from ringscope.scenario.outcome import STEPS  # noqa: PLC0415
-    from ringscope.scenario.record import recording  # noqa: PLC0415
+    from ringscope.scenario.record import Fullness, Names, recording  # noqa: PLC0415
 
     engine = Engine(simulation.spec, trace=True)
-    snapshots = []
+    snapshots: list[Snapshot] = []
+    fullness: list[Fullness] = []
     for step in range(1, STEPS + 1):
         engine.run(simulation.scenario.horizon_ns * step // STEPS)
+        fullness += Fullness.of(engine)
         full = len(engine.trace) > MOST_TRACED
         if full or step in (STEPS // 2, STEPS):
             snapshots.append(simulation.snapshot(engine.state, f"at {spoken(engine.now)}"))
         if full:
             break
-    return case_of(tuple(snapshots), (recording(simulation, engine),))
+    return case_of(tuple(snapshots), (recording(Names.of(simulation), engine, fullness),))
 
 
 def warm_up() -> None:
