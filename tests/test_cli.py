@@ -33,6 +33,17 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("verb", ["check", "exec", "explain"])
+def test_a_verb_that_somebody_waits_for_imports_little(verb: str) -> None:
+    """Each of these costs 5 ms to 20 ms, and Numba half a second."""
+    slow = {"dataclasses", "inspect", "logging", "numba", "numpy", "ringscope.engine.run"}
+    if verb == "exec":
+        slow |= {"json", "shutil", "ringscope.evidence", "ringscope.verdicts", "ringscope.stack.kfd.driver"}
+    code = f"import sys, ringscope.cli, ringscope.verbs.{verb}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not slow & set(done.stdout.split())
+
+
 def test_an_unknown_verb_is_one_line_and_two(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["frobnicate"]) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -99,11 +99,11 @@ def _write(text: str, output: Path | None) -> None:
 
 
 def _picture(result: Result, args: argparse.Namespace) -> None:
-    from ringscope.report.files import write_aside
-
     for name, make in result.pictures.items():
         target: Path | None = getattr(args, name, None)
         if target is not None:
+            from ringscope.report.files import write_aside
+
             write_aside(target, make())
 
 

@@ -7,13 +7,13 @@ A row is what JSON and pages show of a :class:`~ringscope.parts.fidelity.Behavio
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from enum import Enum
 
 from ringscope.engine import costs, policies
 from ringscope.engine.policies import Policies
 from ringscope.engine.spec import Costs
 from ringscope.parts.fidelity import Behaviour, Standing
+from ringscope.records import fields
 from ringscope.stack import rocm
 from ringscope.stack.firmware import FirmwareSpec
 from ringscope.stack.rocm import RocmVersion
@@ -52,7 +52,7 @@ def of_engine(readings: Policies, given: Costs | None = None) -> list[Row]:
     """The rules by which queues and workgroups take turns, as a run took them, and what its steps cost, if given."""
     rows = _with(policies.FIDELITY, chosen(readings))
     if given is not None:
-        rows += _with(costs.FIDELITY, {name: str(value) for name, value in asdict(given).items()})
+        rows += _with(costs.FIDELITY, {one.name: str(getattr(given, one.name)) for one in fields(given)})
     return rows
 
 

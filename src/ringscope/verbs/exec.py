@@ -10,13 +10,9 @@ import os
 import shlex
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ringscope.records import replace
-from ringscope.report.page import page
-from ringscope.scenario import rules
 from ringscope.verbs import Result, picture_options
-from ringscope.verbs.explain import explained
 from ringscope.virtual import session
 from ringscope.virtual.injection import KINDS
 from ringscope.virtual.kernels import Policy
@@ -58,12 +54,19 @@ def run(args: argparse.Namespace) -> Result:
     with ExitStack() as stack:
         drawn = args.html or args.perfetto
         if drawn and not args.record:
+            from tempfile import TemporaryDirectory  # noqa: PLC0415 - as below
+
             options = replace(options, record=Path(stack.enter_context(TemporaryDirectory())) / "run")
         data["exit_code"] = code = session.run(options, command, os.environ)
         if args.record:
             say(f"recorded to {args.record} - try: ringscope explain {args.record}")
         if not (drawn and options.record):
             return Result(data, lambda _: "", code)
+        # Half of ringscope, which most runs do without.
+        from ringscope.report.page import page  # noqa: PLC0415
+        from ringscope.scenario import rules  # noqa: PLC0415
+        from ringscope.verbs.explain import explained  # noqa: PLC0415
+
         shown = explained([options.record], None, False)
     data |= {"explained": shown.data, "fidelity": rules.of_firmware()}
     return Result(data, lambda _: "", code, {**shown.pictures, "html": lambda: page(data)})
