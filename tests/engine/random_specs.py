@@ -67,6 +67,7 @@ def random_spec(seed: int, scheduler: Scheduler | None = None) -> Spec:
         costs=Costs(
             packet_ns=r.choice([0, 100, 700]),
             barrier_ns=r.choice([0, 50]),
+            queue_switch_ns=r.choice([0, 0, 900]),
             launch_ps=r.choice([0, 0, 400, 30_000]),
             queue_quantum_ns=r.choice([2_000, 10_000, 50_000]),
             process_quantum_ns=r.choice([5_000, 20_000, 60_000]),

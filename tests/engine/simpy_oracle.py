@@ -128,6 +128,7 @@ class Pipe:
         self.mode = "idle"
         self.queue: Queue | None = None
         self.connected: Queue | None = None
+        self.served: Queue | None = None
         self.turn = 0
         self.quantum_at = 0
         self.life = 0
@@ -257,12 +258,16 @@ class Model:
             return
         pipe.queue = queue
         share = queue.shares[pipe.xcc]
+        cost = self.costs.queue_switch_ns if pipe.served not in (None, queue) else 0
+        pipe.served = queue
         if share.saved or share.indexes:
-            pipe.mode = "placing"
+            pipe.mode = "switching" if cost else "placing"
+            if cost:
+                self.env.process(self.switch(pipe, self.due(cost, PACKET)))
         else:
             pipe.mode = "taking"
             share.job = share.ring.pop(0)
-            cost = self.costs.packet_ns + (self.costs.barrier_ns if share.job.step.barrier else 0)
+            cost += self.costs.packet_ns + (self.costs.barrier_ns if share.job.step.barrier else 0)
             self.env.process(self.take_up(pipe, share, share.job, self.due(cost, PACKET)))
 
     def connect(self, pipe: Pipe) -> Queue | None:
@@ -291,6 +296,13 @@ class Model:
     def quantum(self, due: Due) -> Steps:
         yield due
         self.touch()
+
+    def switch(self, pipe: Pipe, due: Due) -> Steps:
+        life = pipe.life
+        yield due
+        if pipe.life == life:
+            pipe.mode = "placing"
+            self.touch()
 
     def take_up(self, pipe: Pipe, share: Share, job: Job, due: Due) -> Steps:
         life = pipe.life

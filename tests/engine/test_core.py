@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ringscope.engine import core
+from ringscope.engine import codes
 from ringscope.engine.policies import Dispatch, Priority, Scheduler
 from ringscope.engine.run import Engine
 from ringscope.engine.spec import Op, Spec
@@ -60,11 +60,17 @@ def check_instant(engine: Engine) -> None:
     g = state.g[0]
     used = np.zeros_like(state.cu)
     alive = 0
-    held = state.workgroup[state.share.size : int(g["top_workgroup"])]
-    for group in held:
-        if group["state"] in (core.RUNNING, core.BEING_SAVED):
+    leaves = state.ends[int(g["first_leaf"]) :]
+    for w, group in enumerate(state.workgroup):
+        if group["packet"] >= 0 and group["cu"] >= 0:
             used[group["cu"]] += state.packet[group["packet"]]["need"]
-        alive += group["state"] != 0
+            assert group["se"] == group["cu"] // int(g["cus_stride"])
+        alive += group["packet"] >= 0
+        assert leaves[w] == codes.NEVER or (group["packet"] >= 0 and leaves[w] & 0x3FFFF == w)
+    free = state.spare[: int(g["spares"])]
+    assert sorted(free) == [w for w, group in enumerate(state.workgroup) if group["packet"] < 0]
+    for node in range(3, int(g["first_leaf"])):
+        assert state.ends[node] == state.ends[4 * node - 8 : 4 * node - 4].min()
     stride, ses = int(g["cus_stride"]), int(g["ses"])
     for cu, free in enumerate(state.cu):
         se, c = divmod(cu, stride)
@@ -78,7 +84,7 @@ def check_instant(engine: Engine) -> None:
         assert len({int(state.queue[q]["process"]) for q in slots}) <= spec.machine.processes
     running = sum(int(share["running"]) for share in state.share)
     assert running + int(g["saved_workgroups"]) == alive
-    assert running == sum(group["state"] == core.RUNNING for group in held)
+    assert running == sum(leaves != codes.NEVER)
 
 
 def check_order(engine: Engine) -> None:
@@ -86,7 +92,7 @@ def check_order(engine: Engine) -> None:
     state, spec = engine.state, engine.spec
     ses, stride = len(spec.machine.cus), int(state.g[0]["cus_stride"])
     for i, pipe in enumerate(state.pipe):
-        if pipe["mode"] != core.PLACING:
+        if pipe["mode"] != codes.PLACING:
             continue
         xcc = i // spec.machine.pipes
         share = state.share[pipe["queue"] * spec.machine.xccs + xcc]
@@ -125,7 +131,7 @@ def test_no_packet_is_lost_and_work_is_conserved(seed: int, random_specs: Module
     engine.run(HORIZON)
     state = engine.state
     totals = engine.totals
-    open_now = sum(int(packet["state"]) == core.SENT for packet in state.packet)
+    open_now = sum(int(packet["state"]) == codes.SENT for packet in state.packet)
     sent = sum(int(packet["draw"]) for packet in state.packet)
     assert sent == totals.packets + open_now + totals.dropped
     steps = [packet for thread in spec.threads for packet in thread.packets]
@@ -136,12 +142,12 @@ def test_no_packet_is_lost_and_work_is_conserved(seed: int, random_specs: Module
         assert done <= totals.workgroups
     plain = not any(packet.bandwidth_ppm or packet.jitter_permille for packet in steps) and not spec.costs.launch_ps
     if plain and totals.workgroups == _finished(engine, steps):
-        assert sum(int(q["wave_ns"]) for q in state.queue) == _work(engine, steps)
+        assert sum(int(share["wave_ns"]) for share in state.share) == _work(engine, steps)
 
 
 def _finished(engine: Engine, steps: list[Any]) -> int:
     """Workgroups of complete packets, -1 when others are under way."""
-    if any(int(packet["state"]) == core.SENT for packet in engine.state.packet) or engine.totals.dropped:
+    if any(int(packet["state"]) == codes.SENT for packet in engine.state.packet) or engine.totals.dropped:
         return -1
     return sum(
         steps[int(row["packet"])].workgroups for row in engine.trace if steps[int(row["packet"])].op is Op.DISPATCH
@@ -219,7 +225,7 @@ def test_residence_adds_up_to_the_time_that_slots_were_held(scheduler: Scheduler
         held: dict[int, tuple[int, int]] = {}
         total = 0
         for at, queue, slot, state in engine.residence.tolist():
-            if queue >= 0 and state == core.UNMAPPED:
+            if queue >= 0 and state == codes.UNMAPPED:
                 total += at - held.pop(queue)[0]
             elif queue >= 0:
                 assert slot not in {other for q, (_, other) in held.items() if q != queue}

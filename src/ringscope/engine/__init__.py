@@ -11,9 +11,10 @@ Mental model
     the order in which events were posted, and a run is the same bytes wherever and however often it is interrupted.
 
 Where things are
-    :mod:`.spec` is what is asked, checked when built; :mod:`.state` the arrays; :mod:`.core` the rules, one text for
-    Numba and ``numba.cuda``; :mod:`.run` drives it, from a spec alone or with doorbells, signals and changes from
-    outside. ``tests/engine/simpy_oracle.py`` says all of it once more, as SimPy processes.
+    :mod:`.spec` is what is asked, checked when built; :mod:`.state` the arrays; :mod:`.core` the loop over what is due
+    and what is decided, its rules in the rooms that it names, all one text for Numba and ``numba.cuda``; :mod:`.run`
+    drives it, from a spec alone or with doorbells, signals and changes from outside.
+    ``tests/engine/simpy_oracle.py`` says all of it once more, as SimPy processes.
 
 When to use it
     To ask how long something takes, and who waits for whom. What a driver would do is the stack's question. Memory is
@@ -21,5 +22,5 @@ When to use it
     not modelled at all.
 
 Limits
-    A run is at most 36 simulated minutes long; at most 262 144 workgroups are running or saved at once.
+    A run is at most 2 h 26 min of simulated time long; at most 262 144 workgroups are running or saved at once.
 """

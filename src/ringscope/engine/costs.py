@@ -47,6 +47,14 @@ COSTS: tuple[Cost, ...] = (
         "gfx90a, gfx1030, gfx1100, gfx1151, gfx1201; CDNA3 taken like gfx90a",
     ),
     Cost(
+        "queue_switch_ns",
+        {"": 0},
+        "512 independent graph nodes on gfx1100: 1.03 us each over 4 queues, 6.8 over 8, 6.9 over 16 (hipfire artefact "
+        "60771299620): what a pipe pays to turn to another queue, or something else that more queues than pipes bring",
+        Standing.UNKNOWN,
+        "all; off",
+    ),
+    Cost(
         "launch_ps",
         {"": 760},
         "rocm-systems#10834: 8192 against 128 workgroups on a W7900 (HIP); taken for one XCC",

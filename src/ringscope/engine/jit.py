@@ -7,6 +7,7 @@ unset, in the user's cache folder. A folder that cannot be written costs the cac
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,8 +30,11 @@ CUDA = os.environ.get("RINGSCOPE_ENGINE") == "cuda"
 
 
 def _cache_folder() -> str:
+    """A folder of this text's own: Numba looks only at the file of the entry to see whether its cache is stale."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return os.environ.get("NUMBA_CACHE_DIR") or str(Path(home) / "ringscope" / "numba")
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "ringscope" / "numba")
+    text = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
+    return str(folder / text.hexdigest()[:16])
 
 
 def _options() -> dict[str, Any]:

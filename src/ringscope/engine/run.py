@@ -7,17 +7,17 @@ from typing import Any, cast
 
 import numpy as np
 
-from ringscope.engine import core
+from ringscope.engine import codes, core, events
+from ringscope.engine.codes import ID_BITS, LIMIT_NS, TIME_SHIFT, WORKGROUP_BITS
 from ringscope.engine.spec import Control, Op, Packet, Room, Spec, SpecError, check_packet
-from ringscope.engine.state import ID_BITS, LIMIT_NS, TIME_SHIFT, Array, build, fill_packet, pack, unpack
+from ringscope.engine.state import Array, build, fill_packet, more_workgroups, pack, unpack
 from ringscope.records import dataclass
 
 _GROWN = {
-    core.MORE_EVENTS: "heap",
-    core.MORE_WORKGROUPS: "workgroup",
-    core.MORE_LOG: "log",
-    core.MORE_TRACE: "trace",
-    core.MORE_RESIDENCE: "residence",
+    codes.MORE_EVENTS: "heap",
+    codes.MORE_LOG: "log",
+    codes.MORE_TRACE: "trace",
+    codes.MORE_RESIDENCE: "residence",
 }
 
 
@@ -30,13 +30,12 @@ def _python(function: Any) -> Callable[..., int]:
 class Totals:
     """What one run counted; times in nanoseconds.
 
-    ``events`` are the ones that did something, ``stale`` those of preempted workgroups. ``busy_cu_ns`` is the time
-    integral of CUs with at least one workgroup, ``slot_ns`` that of occupied slots (of one XCC).
+    ``busy_cu_ns`` is the time integral of CUs with at least one workgroup, ``slot_ns`` that of occupied slots (of one
+    XCC).
     """
 
     now: int
     events: int
-    stale: int
     packets: int
     workgroups: int
     preemptions: int
@@ -76,17 +75,21 @@ class Engine:
         """Let everything up to and including ``until_ns`` happen."""
         if not self.now <= until_ns < LIMIT_NS:
             raise SpecError(f"a run goes from {self.now} to at most {LIMIT_NS} ns; {until_ns} is outside")
-        while (short := core.run(self.state, until_ns)) != core.DONE:
-            self._grow(_GROWN[short])
+        while (short := core.run(self.state, until_ns)) != codes.DONE:
+            self._grow(short)
 
-    def _grow(self, name: str) -> None:
+    def _grow(self, short: int) -> None:
+        if short == codes.MORE_WORKGROUPS:
+            most = 1 << WORKGROUP_BITS
+            if self.state.workgroup.size == most:
+                raise SpecError(f"more than {most} workgroups are running or saved at once")
+            self.state = more_workgroups(self.state, min(most, 2 * self.state.workgroup.size))
+            return
+        name = _GROWN[short]
         old: Array = getattr(self.state, name)
-        size = 2 * old.size
-        if name == "workgroup" and size > 1 << ID_BITS:
-            size = 1 << ID_BITS
-            if old.size >= size:
-                raise SpecError(f"more than {size} workgroups are running or saved at once")
-        new = np.zeros(size, old.dtype)
+        new = np.zeros(2 * old.size, old.dtype)
+        if name == "heap":
+            new[:] = codes.NEVER
         new[: old.size] = old
         self.state = self.state._replace(**{name: new})
 
@@ -108,7 +111,7 @@ class Engine:
         fill_packet(row, self.spec, packet)
         quantiles = packet.time.quantiles
         self._sent += 1
-        drawn = _python(core.draw)(self.spec.seed & 0xFFFFFFFF, -1, self._sent, 2)
+        drawn = _python(events.draw)(self.spec.seed & 0xFFFFFFFF, -1, self._sent, 2)
         self.state.times[row["times_at"]] = quantiles[drawn * len(quantiles) >> 32]
         row["waits"] = len(signals)
         self.state.waits[number, : len(signals)] = signals
@@ -118,7 +121,7 @@ class Engine:
             self.state.g[0]["bandwidth"] = 1
         if packet.op is Op.DISPATCH:
             self._admit(packet)
-        self._post(at_ns, core.DOORBELL, number)
+        self._post(at_ns, codes.DOORBELL, number)
         return number
 
     def signal(self) -> int:
@@ -129,12 +132,12 @@ class Engine:
 
     def fire(self, signal: int, at_ns: int | None = None) -> None:
         """Let a signal fall to zero."""
-        self._post(at_ns, core.DOORBELL, signal)
+        self._post(at_ns, codes.DOORBELL, signal)
 
     def done_at(self, number: int) -> int | None:
         """When a packet or signal from outside was complete, None as long as it is not."""
         row = self.state.packet[number]
-        return int(row["done_at"]) if row["state"] == core.COMPLETE else None
+        return int(row["done_at"]) if row["state"] == codes.COMPLETE else None
 
     def forget(self, number: int) -> None:
         """Give up a complete packet or signal from outside; its number may be used again."""
@@ -155,7 +158,7 @@ class Engine:
         row = np.array([values], self.state.control.dtype)
         self.state = self.state._replace(control=np.concatenate([rows[:place], row, rows[place:]]))
         self.state.g[0]["controls"] += 1
-        self._post(at, core.DEVICE, core.CONTROL)
+        self._post(at, codes.DEVICE, codes.CONTROL)
 
     def _row(self) -> int:
         """A packet row for the outside, with a time of its own."""
@@ -199,8 +202,8 @@ class Engine:
             raise SpecError(f"{at} ns is past or too far away")
         held = int(self.state.g[0]["events_held"])
         if held + 2 > self.state.heap.size:
-            self._grow("heap")
-        _python(core.sift_up)(self.state.heap, held, at << TIME_SHIFT | kind << core.KIND_SHIFT | index)
+            self._grow(codes.MORE_EVENTS)
+        _python(events.sift_up)(self.state.heap, held, at << TIME_SHIFT | kind << ID_BITS | index)
         self.state.g[0]["events_held"] = held + 1
 
     # What can be read
@@ -208,16 +211,16 @@ class Engine:
     @property
     def next_event(self) -> int | None:
         """When something happens next, None if never."""
-        held = int(self.state.g[0]["events_held"])
-        return int(self.state.heap[0]) >> TIME_SHIFT if held else None
+        at = min(int(self.state.heap[0]) >> TIME_SHIFT, int(self.state.ends[events.ROOT]) >> WORKGROUP_BITS)
+        return at if at < LIMIT_NS else None
 
     @property
     def totals(self) -> Totals:
         """The counters up to now."""
         g = self.state.g[0]
         values = {name: int(g[name]) for name in Totals.__dataclass_fields__}
-        values["busy_cu_ns"] += int(g["busy_cus"] * (g["now"] - g["busy_since"]))
-        values["slot_ns"] += int(g["slots_used"] * (g["now"] - g["slots_since"]))
+        values["busy_cu_ns"] += int(g["busy_cus"] * g["now"])
+        values["slot_ns"] += int(g["slots_used"] * g["now"])
         return Totals(**values)
 
     @property

@@ -153,6 +153,7 @@ class Costs:
 
     packet_ns: int = 0  # CP takes up one AQL packet, before its workgroups may be placed
     barrier_ns: int = 0  # more of that when the packet has the barrier bit
+    queue_switch_ns: int = 0  # a pipe turns to another queue than the one it served last
     launch_ps: int = 0  # a shader processor input (one an XCC) starts one workgroup after another
     queue_quantum_ns: int = 1_000_000  # cp_hqd_quantum: a pipe stays connected to one queue
     process_quantum_ns: int = 10_000_000  # an over-subscribed runlist: until the next share is mapped

@@ -12,16 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ringscope.engine.codes import NEVER
 from ringscope.engine.policies import Placement
 from ringscope.engine.spec import Arrival, Machine, Op, Packet, Room, Spec, SpecError
 
 GUARDS = 1 << 55 | 1 << 39 | 1 << 15 | 1 << 7
 WAVES_SHIFT = 8
-KIND_BITS = 3
-ID_BITS = 18
-TIME_SHIFT = KIND_BITS + ID_BITS
-LIMIT_NS = 1 << (62 - TIME_SHIFT)
-"""No event may lie later than this: 36 minutes."""
 
 PARTS = ("host", "slot", "barrier", "pipe", "save", "room", "run")
 """Where a request's time goes, in the order of the ``parts`` columns of :data:`LOG`."""
@@ -34,55 +30,50 @@ def _record(names: str, kind: str = "i8") -> np.dtype[np.void]:
 
 
 GLOBAL = _record(
-    # of the spec
-    "xccs ses cus_stride pipes slots pipe_slots queues processes vmids engines threads controls scheduler "
-    "dispatch placement priority rotation idle seed bandwidth waits "
-    "packet_ns barrier_ns launch_ps queue_quantum_ns process_quantum_ns gang_quantum_ns save_ns save_wave_ps map_ns "
-    "restore_wave_ps wake_ns least_need resident trace_on "
+    # what every workgroup reads or writes
+    "now pending events workgroups spares placed busy_cus busy_cu_ns xccs_dirty pipes_dirty first_leaf "
+    "xccs ses cus_stride pipes full least_need launch_ps bandwidth bandwidth_used seed dispatch placement priority "
+    # the rest of the spec
+    "slots pipe_slots queues processes vmids engines threads controls scheduler rotation idle waits "
+    "packet_ns barrier_ns queue_switch_ns queue_quantum_ns process_quantum_ns gang_quantum_ns save_ns save_wave_ps "
+    "map_ns restore_wave_ps wake_ns resident trace_on "
     # of the run
-    "started now events_held pending full phase cursor share tick_at control_next in_control wait_clock wake_queues "
-    "pipes_dirty xccs_dirty xcc_dirty engines_dirty schedule_dirty "
-    "free_workgroup top_workgroup saved_workgroups bandwidth_used busy_cus busy_since "
+    "started events_held phase cursor share tick_at control_next in_control wait_clock engines_dirty schedule_dirty "
+    "saved_workgroups "
     # results
-    "events stale packets workgroups preemptions saved_waves runlists rotations dropped busy_cu_ns slot_ns slots_used "
-    "slots_since log_rows trace_rows residence_rows"
+    "packets preemptions saved_waves runlists rotations dropped slot_ns slots_used log_rows trace_rows "
+    "residence_rows"
 )
 PACKET = _record(
-    # of the spec
-    "op queue thread workgroups times_at times_n jitter need barrier waits host_ns bandwidth rounds "
+    # what every workgroup reads or writes
+    "left queue need time jitter jitter_ns draw first_at bandwidth "
+    # the rest of the spec
+    "op thread workgroups times_at times_n barrier waits host_ns rounds "
     # of the run: state 0 not sent, 1 in the ring, 2 complete
-    "state next previous left time draw sent slot_at_sent save_at_sent execute_at slot_at_execute save_at_execute "
-    "barrier_part pipe_part first_at done_at"
+    "state next previous sent slot_at_sent save_at_sent execute_at slot_at_execute save_at_execute "
+    "barrier_part pipe_part done_at"
 )
+# ``pipes`` has a bit for every pipe (of all XCCs) that may serve the queue in its slot, ``turn`` is the slot's among
+# those of its pipe.
 QUEUE = _record(
     "process rank pipe_priority queue_priority slot_fixed mask engine next_of_engine "
-    "state slot pipe active first last first_at mapped_at waiting slot_ns save_ns since done_packets wave_ns"
+    "state slot pipe turn pipes active first last first_at mapped_at waiting slot_ns save_ns since done_packets"
 )
-# One queue on one XCC; its running workgroups are a ring of records around the record of the share's own number.
-# ``left`` workgroups of ``packet`` are not placed yet, ``index`` is the next one's.
-SHARE = _record("head packet left index running saved_list saved waves engine_turn placed_at ready_at")
-PIPE = _record("mode queue need turn connected quantum_at quantum_event fetched_at")
-XCC = _record("turn launch_ps freed last_freed placing blocked")
+# One queue on one XCC. ``left`` workgroups of ``packet`` are not placed yet, ``index`` is the next one's. ``wave_ns``
+# is the time that waves ran, less the starts of those that run now.
+SHARE = _record("saved left index packet engine_turn running waves wave_ns head saved_list placed_at ready_at")
+PIPE = _record("queue need mode xcc local connected served turn quantum_at quantum_event fetched_at")
+XCC = _record("placing blocked turn launch_ps")
 ENGINE = _record("packet turn first_queue busy_ns")
-SHADER_ENGINE = _record("available freed last_freed known looked waiters turn")
+SHADER_ENGINE = _record("available turn waiters xcc")
 PROCESS = _record("mapped")
 THREAD = _record("source first last step state requests left arrival begun cursor host slot barrier pipe save room run")
 SOURCE = _record("arrival times_at times_n trace_at trace_n start limit taken next_at")
 CONTROL = _record("at change queue pipe_priority queue_priority joins fenced")
-WORKGROUP = np.dtype(
-    [
-        ("end", "i8"),
-        ("start", "i8"),
-        ("packet", "i4"),
-        ("share", "i4"),
-        ("cu", "i4"),
-        ("engine", "i2"),
-        ("xcc", "i2"),
-        ("state", "i4"),  # 0 free, 1 running, 2 being saved (still on its CU), 3 saved
-        ("next", "i4"),
-        ("previous", "i4"),
-    ]
-)
+# ``packet`` -1: free. Running ones have their end in ``State.ends``; of saved ones ``rest`` is left, ``next`` follows
+# in their share's list, and ``cu`` is -1 once they have left it.
+WORKGROUP = np.dtype([("order", "i8"), ("rest", "i8"), ("packet", "i4"), ("cu", "i4"), ("se", "i4"), ("next", "i4")])
+_FREE = np.array((0, 0, -1, -1, 0, -1), WORKGROUP)
 LOG = _record("thread request arrival start done host slot barrier pipe save room run")
 TRACE = _record("packet queue sent execute first done")
 # A queue's state and slot (of every XCC; -1: none) from then on; queue -1: a runlist was sent.
@@ -90,7 +81,11 @@ RESIDENCE = _record("at queue slot state")
 
 
 class State(NamedTuple):
-    """Every array of one run; the dtypes of this module say what is in them."""
+    """Every array of one run; the dtypes of this module say what is in them. Nothing is padded.
+
+    ``fresh`` has the bit mask of CUs that a pipe has to look at, by shader engine and pipe; ``ends`` the tournament of
+    ends (:func:`ringscope.engine.events.set_end`), ``spare`` the numbers of free workgroup records, last freed last.
+    """
 
     g: Array
     packet: Array
@@ -103,6 +98,7 @@ class State(NamedTuple):
     xcc: Array
     se: Array
     cu: Array
+    fresh: Array
     mask: Array
     engine: Array
     process: Array
@@ -111,6 +107,8 @@ class State(NamedTuple):
     times: Array
     control: Array
     workgroup: Array
+    ends: Array
+    spare: Array
     heap: Array
     log: Array
     trace: Array
@@ -189,6 +187,7 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
         return np.zeros(max(count, 1), dtype)
 
     process_count = 1 + max(queue.process for queue in spec.queues)
+    inner, size = tournament(resident)
     state = State(
         g=zeros(1, GLOBAL),
         packet=zeros(len(packets), PACKET),
@@ -201,6 +200,7 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
         xcc=zeros(xccs, XCC),
         se=zeros(xccs * ses, SHADER_ENGINE),
         cu=np.zeros(xccs * ses * stride, np.int64),
+        fresh=np.full(xccs * ses * machine.pipes, -1, np.int64),
         mask=np.array(list(masks), np.int64),
         engine=zeros(machine.sdma_engines, ENGINE),
         process=zeros(process_count, PROCESS),
@@ -208,14 +208,17 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
         source=zeros(len(spec.sources), SOURCE),
         times=np.zeros(0, np.int64),
         control=zeros(len(spec.controls), CONTROL),
-        workgroup=zeros(len(spec.queues) * xccs + resident + 1, WORKGROUP),
-        heap=np.zeros(
-            2 * resident
+        workgroup=np.full(size, _FREE),
+        ends=np.full(3 + inner + size, NEVER, np.int64),
+        spare=np.arange(size, dtype=np.int32)[::-1].copy(),
+        heap=np.full(
+            64
             + 4 * len(spec.threads)
             + len(spec.controls)
-            + len(spec.queues)
-            + 2 * xccs * machine.pipes
-            + 64,
+            + 2 * len(spec.queues)
+            + 4 * xccs * machine.pipes
+            + machine.sdma_engines,
+            NEVER,
             np.int64,
         ),
         log=zeros(max(log_rows, len(spec.threads) + 1), LOG),
@@ -242,7 +245,8 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
         ("trace_on", int(trace)),
         ("bandwidth", int(any(packet.bandwidth_ppm for packet in packets))),
         ("waits", int(any(packet.after for packet in packets))),
-        ("free_workgroup", -1),
+        ("first_leaf", 3 + inner),
+        ("spares", size),
         ("tick_at", -1),
         ("in_control", -1),
         ("least_need", pack(_least(needs))),
@@ -260,6 +264,7 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
             first = (xcc * ses + se) * stride
             state.cu[first : first + cus] = free
             state.se[xcc * ses + se]["available"] = (1 << cus) - 1
+            state.se[xcc * ses + se]["xcc"] = xcc
     g["full"] = free
     _fill_queues(state, spec, masks, everything)
     _fill_threads(state, spec, times)
@@ -283,6 +288,30 @@ def _least(needs: list[Room]) -> Room:
     )
 
 
+def tournament(workgroups: int) -> tuple[int, int]:
+    """Inner nodes and leaves of a tree for so many workgroups; every inner node has four children."""
+    inner = ceil_div(workgroups - 1, 3)
+    return inner, 3 * inner + 1
+
+
+def more_workgroups(state: State, workgroups: int) -> State:
+    """``state`` with room for so many workgroups; nothing that is there moves."""
+    old = state.workgroup.size
+    inner, size = tournament(workgroups)
+    workgroup = np.full(size, _FREE)
+    workgroup[:old] = state.workgroup
+    ends = np.full(3 + inner + size, NEVER, np.int64)
+    g = state.g[0]
+    ends[3 + inner : 3 + inner + old] = state.ends[g["first_leaf"] : g["first_leaf"] + old]
+    for node in range(2 + inner, 2, -1):
+        ends[node] = ends[4 * node - 8 : 4 * node - 4].min()
+    free = state.spare[: g["spares"]]
+    spare = np.concatenate([np.arange(size - 1, old - 1, -1), free, np.zeros(old - free.size)]).astype(np.int32)
+    g["first_leaf"] = 3 + inner
+    g["spares"] += size - old
+    return state._replace(workgroup=workgroup, ends=ends, spare=spare)
+
+
 def _resident(spec: Spec, needs: list[Room]) -> int:
     """The most workgroups that can be on CUs at once."""
     return spec.machine.compute_units * spec.machine.cu.holds(_least(needs))
@@ -293,14 +322,11 @@ def _fill_queues(state: State, spec: Spec, masks: dict[tuple[int, ...], int], ev
         state.queue[name] = -1
     for name in ("head", "packet", "saved_list"):
         state.share[name] = -1
-    shares = state.share.size
-    state.workgroup["next"][:shares] = range(shares)
-    state.workgroup["previous"][:shares] = range(shares)
-    state.g[0]["top_workgroup"] = shares
-    state.pipe["queue"] = -1
-    state.pipe["connected"] = -1
-    state.pipe["quantum_event"] = -1
-    state.pipe["fetched_at"] = -1
+    pipes = spec.machine.pipes
+    state.pipe["xcc"] = np.arange(state.pipe.size) // pipes
+    state.pipe["local"] = np.arange(state.pipe.size) % pipes
+    for name in ("queue", "connected", "served", "quantum_event", "fetched_at"):
+        state.pipe[name] = -1
     state.engine["packet"] = -1
     state.engine["first_queue"] = -1
     for index, queue in reversed(list(enumerate(spec.queues))):

@@ -1,0 +1,265 @@
+"""Room on CUs: which pipe places a workgroup next, on which CU, and what its end gives back."""
+
+# Numba types the engine; to mypy its records are Any.
+# mypy: disable-error-code="no-any-return"
+
+from __future__ import annotations
+
+from ringscope.engine.codes import (
+    EQUAL_SHARE,
+    FREE_SLOT,
+    IDLE,
+    KERNEL,
+    NEVER,
+    PIPE_PRIORITY,
+    SE_STRICT,
+    WORKGROUP_BITS,
+    State,
+)
+from ringscope.engine.events import draw, lowest, set_end
+from ringscope.engine.jit import hot
+from ringscope.engine.pipes import set_mode
+from ringscope.engine.state import GUARDS as _GUARDS
+
+GUARDS = _GUARDS
+
+
+@hot
+def fits(free: int, need: int) -> bool:
+    """Whether a CU's free room holds a workgroup's need."""
+    return ((free | GUARDS) - need) & GUARDS == GUARDS
+
+
+@hot
+def next_pipe(s: State, xcc: int) -> int:
+    """The pipe of the XCC whose turn it is to place a workgroup, -1 for none."""
+    g = s.g[0]
+    x = s.xcc[xcc]
+    mask = x.placing
+    if g.dispatch == FREE_SLOT:
+        mask &= ~x.blocked
+    if mask == 0:
+        return -1
+    ahead = mask >> x.turn << x.turn
+    first = lowest(ahead if ahead != 0 else mask)
+    if mask & (mask - 1) == 0 or (g.priority < PIPE_PRIORITY and g.dispatch != EQUAL_SHARE):
+        return first
+    best = -1
+    best_rank = -1
+    i = first
+    for _ in range(g.pipes):
+        if (mask >> i) & 1:
+            q = s.pipe[xcc * g.pipes + i].queue
+            rank = 0
+            if g.priority >= PIPE_PRIORITY:
+                rank = s.queue[q].pipe_priority << 32
+            if g.dispatch == EQUAL_SHARE:
+                rank += (1 << 31) - s.share[q * g.xccs + xcc].waves
+            if rank > best_rank:
+                best = i
+                best_rank = rank
+        i += 1
+        if i == g.pipes:
+            i = 0
+    return best
+
+
+@hot
+def find_cu(s: State, i: int, k: int, need: int) -> int:
+    """The CU (of its shader engine) for the next workgroup of pipe ``i`` and share ``k``; the share's turn is at it.
+
+    When there is none: ``-2 - engine`` for the one shader engine that is waited for, -1 when any will do.
+    """
+    g = s.g[0]
+    pipe = s.pipe[i]
+    share = s.share[k]
+    ses = g.ses
+    mask = s.queue[pipe.queue].mask
+    engine = share.engine_turn
+    for _ in range(ses):
+        e = pipe.xcc * ses + engine
+        allowed = s.mask[mask, e]
+        if allowed != 0:
+            se = s.se[e]
+            look = e * g.pipes + pipe.local
+            room = allowed & se.available & s.fresh[look]
+            base = e * g.cus_stride
+            turn = se.turn
+            while room != 0:
+                ahead = room >> turn << turn
+                c = lowest(ahead if ahead != 0 else room)
+                if fits(s.cu[base + c], need):
+                    share.engine_turn = engine
+                    return c
+                room &= ~(1 << c)
+            s.fresh[look] = 0
+            if g.placement == SE_STRICT:
+                return -2 - engine
+        engine += 1
+        if engine == ses:
+            engine = 0
+    return -1
+
+
+@hot
+def place(s: State, xcc: int, k: int, p: int, c: int) -> None:
+    """Start the next workgroup of share ``k`` (a saved one first), one of packet ``p``, on CU ``c`` of its engine."""
+    g = s.g[0]
+    share = s.share[k]
+    packet = s.packet[p]
+    if share.saved > 0:
+        w = share.saved_list + 0
+        group = s.workgroup[w]
+        share.saved_list = group.next
+        share.saved -= 1
+        g.saved_workgroups -= 1
+        time = group.rest
+    else:
+        g.spares -= 1
+        w = s.spare[g.spares] + 0
+        group = s.workgroup[w]
+        group.packet = p
+        time = packet.time
+        if packet.jitter > 0:
+            h = draw(g.seed, p + 1, packet.draw, share.index + 1)
+            time += ((h >> 1) * packet.jitter_ns) >> 31
+        if packet.first_at < 0:
+            packet.first_at = g.now
+        share.left -= 1
+        share.index += g.xccs
+        if share.left == 0:
+            share.placed_at = g.now
+        # Once, at its start: what a saved workgroup has left is stretched already.
+        wanted = g.bandwidth_used + packet.bandwidth
+        if g.bandwidth != 0 and wanted > 1_000_000 and packet.bandwidth > 0:
+            time = time * min(wanted, 1 << 31) // 1_000_000
+    if g.bandwidth != 0:
+        g.bandwidth_used += packet.bandwidth
+    start = g.now
+    if g.launch_ps > 0:
+        x = s.xcc[xcc]
+        x.launch_ps = max(x.launch_ps, g.now * 1000) + g.launch_ps
+        start = (x.launch_ps + 999) // 1000
+    set_end(s, w, (start + time) << WORKGROUP_BITS | w)
+    need = packet.need
+    waves = (need >> 8) & 0xFF
+    share.running += 1
+    share.waves += waves
+    share.wave_ns -= waves * start
+    engine = share.engine_turn
+    e = xcc * g.ses + engine
+    cu = e * g.cus_stride + c
+    g.placed += 1
+    group.order = g.placed
+    group.cu = cu
+    group.se = e
+    free = s.cu[cu]
+    was_idle = int(free == g.full)
+    g.busy_cus += was_idle
+    g.busy_cu_ns -= was_idle * g.now
+    free -= need
+    s.cu[cu] = free
+    se = s.se[e]
+    if not fits(free, g.least_need):
+        se.available &= ~(1 << c)
+    # The next workgroup goes to the next CU of the next shader engine.
+    c += 1
+    se.turn = c if c < g.cus_stride else 0
+    engine += 1
+    share.engine_turn = engine if engine < g.ses else 0
+
+
+@hot
+def leave_cu(s: State, cu: int, e: int, need: int) -> None:
+    """Give a workgroup's room on a CU of shader engine ``e`` back."""
+    g = s.g[0]
+    free = s.cu[cu] + need
+    s.cu[cu] = free
+    is_idle = int(free == g.full)
+    g.busy_cus -= is_idle
+    g.busy_cu_ns += is_idle * g.now
+    se = s.se[e]
+    bit = 1 << (cu - e * g.cus_stride)
+    se.available |= bit
+    x = s.xcc[se.xcc]
+    if x.placing != 0:
+        for look in range(e * g.pipes, (e + 1) * g.pipes):
+            s.fresh[look] |= bit
+        x.blocked &= ~se.waiters
+        se.waiters = 0
+        g.xccs_dirty |= 1 << se.xcc
+
+
+@hot
+def workgroup_end(s: State, w: int) -> int:
+    """A workgroup is done and its room free; returns the packet that this completes, else -1."""
+    g = s.g[0]
+    set_end(s, w, NEVER)
+    group = s.workgroup[w]
+    p = group.packet + 0
+    e = group.se + 0
+    packet = s.packet[p]
+    need = packet.need
+    waves = (need >> 8) & 0xFF
+    leave_cu(s, group.cu + 0, e, need)
+    group.packet = -1
+    s.spare[g.spares] = w
+    g.spares += 1
+    g.events += 1
+    g.workgroups += 1
+    share = s.share[packet.queue * g.xccs + s.se[e].xcc]
+    share.running -= 1
+    share.waves -= waves
+    share.wave_ns += waves * g.now
+    if g.bandwidth != 0:
+        g.bandwidth_used -= packet.bandwidth
+    packet.left -= 1
+    if packet.left == 0:
+        return p
+    return -1
+
+
+@hot
+def place_workgroups(s: State, xcc: int) -> int:
+    """Let the pipes of one XCC place workgroups until no rule allows another: then -1, or the pipe that needs work.
+
+    ``xcc.placing`` has a bit for every pipe with a workgroup to place, ``xcc.blocked`` for those that found no room;
+    ``se.waiters`` are the blocked ones that wait for that shader engine, ``s.fresh`` are the CUs of an engine that a
+    pipe has to look at, because they may have gained room since it found none there.
+    """
+    g = s.g[0]
+    x = s.xcc[xcc]
+    ses = g.ses
+    while True:
+        local = next_pipe(s, xcc)
+        if local < 0 or (x.blocked >> local) & 1:
+            return -1
+        i = xcc * g.pipes + local
+        pipe = s.pipe[i]
+        k = pipe.queue * g.xccs + xcc
+        share = s.share[k]
+        p = s.workgroup[share.saved_list].packet + 0 if share.saved > 0 else share.packet
+        need = s.packet[p].need
+        if need != pipe.need:
+            pipe.need = need
+            for e in range(xcc * ses, xcc * ses + ses):
+                s.fresh[e * g.pipes + local] = -1
+        c = find_cu(s, i, k, need)
+        if c < 0:
+            x.blocked |= 1 << local
+            if c <= -2:
+                s.se[xcc * ses - 2 - c].waiters |= 1 << local
+            else:
+                for e in range(xcc * ses, xcc * ses + ses):
+                    s.se[e].waiters |= 1 << local
+            if g.dispatch == FREE_SLOT:
+                continue
+            return -1
+        place(s, xcc, k, p, c)
+        over = share.saved == 0 and share.left == 0
+        x.turn = local
+        if g.dispatch != KERNEL or over:
+            x.turn = local + 1 if local + 1 < g.pipes else 0
+        if over:
+            set_mode(s, i, IDLE)
+            return i

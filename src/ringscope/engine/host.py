@@ -1,0 +1,127 @@
+"""Host threads: requests come, their packets are sent in order, ends are waited for."""
+
+from __future__ import annotations
+
+from ringscope.engine.codes import (
+    ASLEEP,
+    CLOSED,
+    ENDING,
+    HOST,
+    HOST_TIME,
+    OPEN,
+    OVER,
+    SENDING,
+    SYNC,
+    WAITING,
+    State,
+)
+from ringscope.engine.events import draw, post
+from ringscope.engine.jit import hot, jit
+
+
+@jit
+def next_request(s: State, t: int) -> None:
+    """Thread ``t`` takes its source's next request and sleeps until that comes."""
+    g = s.g[0]
+    thread = s.thread[t]
+    source = s.source[thread.source]
+    n = source.taken
+    if source.limit >= 0 and n >= source.limit:
+        thread.state = OVER
+        return
+    source.taken = n + 1
+    # A think time belongs to the thread, a time between arrivals to the source.
+    who = t + 1
+    which = thread.requests
+    if source.arrival != CLOSED:
+        who = thread.source + 1
+        which = n
+    drawn = s.times[source.times_at + ((draw(g.seed, -who, which, 1) * source.times_n) >> 32)]
+    if source.arrival == CLOSED:
+        at = max(g.now, source.start)
+        if thread.requests > 0:
+            at += drawn
+    elif source.arrival == OPEN:
+        source.next_at += drawn
+        at = source.next_at
+    else:
+        at = s.times[source.trace_at + n]
+    thread.requests += 1
+    thread.state = ASLEEP
+    thread.arrival = at
+    post(s, max(at, g.now), HOST, t)
+
+
+@jit
+def begin_request(s: State, t: int) -> None:
+    """Thread ``t`` has its request: nothing of it is sent yet, nothing charged."""
+    thread = s.thread[t]
+    thread.step = thread.first
+    thread.left = 0
+    thread.cursor = thread.arrival
+    thread.host = 0
+    thread.slot = 0
+    thread.barrier = 0
+    thread.pipe = 0
+    thread.save = 0
+    thread.room = 0
+    thread.run = 0
+    for p in range(thread.first, thread.last):
+        s.packet[p].state = 0
+    thread.begun = s.g[0].now
+
+
+@hot
+def host(s: State, t: int) -> int:
+    """Thread ``t`` goes on with its request; returns the packet that it sends now, -1 for none."""
+    g = s.g[0]
+    g.events += 1
+    thread = s.thread[t]
+    if thread.state == ENDING:
+        request_done(s, t)
+        return -1
+    p = -1
+    if thread.state == ASLEEP:
+        begin_request(s, t)
+    elif thread.state == WAITING:
+        thread.step += 1
+    else:
+        op = s.packet[thread.step].op
+        if op == SYNC:
+            if thread.left > 0:
+                thread.state = WAITING
+                return -1
+        elif op != HOST_TIME:
+            thread.left += 1
+            p = thread.step
+        thread.step += 1
+    thread.state = SENDING
+    if thread.step < thread.last:
+        post(s, g.now + s.packet[thread.step].host_ns, HOST, t)
+    elif thread.left > 0:
+        thread.state = ENDING
+    else:
+        request_done(s, t)
+    return p
+
+
+@jit
+def request_done(s: State, t: int) -> None:
+    """The thread knows that its request is done; what the packets did not account for was the host's."""
+    g = s.g[0]
+    thread = s.thread[t]
+    row = s.log[g.log_rows]
+    g.log_rows += 1
+    row.thread = t
+    row.request = thread.requests - 1
+    row.arrival = thread.arrival
+    row.start = thread.begun
+    row.done = g.now
+    row.host = thread.host + g.now - thread.cursor
+    row.slot = thread.slot
+    row.barrier = thread.barrier
+    row.pipe = thread.pipe
+    row.save = thread.save
+    row.room = thread.room
+    row.run = thread.run
+    next_request(s, t)
