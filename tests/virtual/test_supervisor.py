@@ -134,6 +134,32 @@ def test_a_killed_supervisor_takes_its_program_along() -> None:
     raise AssertionError("the program outlived its supervisor")
 
 
+def test_what_a_killed_supervisor_left_is_removed_by_the_next_one() -> None:
+    words = [sys.executable, "-m", "ringscope", "exec", "--", "/bin/sh", "-c"]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT / "src")}
+    with subprocess.Popen([*words, "echo; sleep 60"], env=environment, stdout=subprocess.PIPE) as doomed:
+        assert doomed.stdout is not None
+        doomed.stdout.readline()
+        held = {str(fd.readlink()) for fd in Path(f"/proc/{doomed.pid}/fd").iterdir()}
+        (left,) = (Path(path) for path in held if "/ringscope-exec-" in path)
+        # While it lives, its folder is left alone.
+        subprocess.run([*words, "true"], env=environment, check=True, capture_output=True)
+        assert left.is_dir()
+        # A link is followed by nobody, and what is no folder is nobody's.
+        link, file = left.with_name(f"{left.name}-link"), left.with_name(f"{left.name}-file")
+        link.symlink_to(PROJECT / "src")
+        file.touch()
+        doomed.kill()
+    try:
+        assert left.is_dir()
+        subprocess.run([*words, "true"], env=environment, check=True, capture_output=True)
+        assert not left.exists()
+        assert (PROJECT / "src" / "ringscope").is_dir()
+    finally:
+        link.unlink()
+        file.unlink()
+
+
 def test_a_tree_serves_live_files_and_folders_anew() -> None:
     content = {"count": 0}
 

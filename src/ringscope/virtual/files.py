@@ -8,6 +8,7 @@ they are looked at.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import struct
@@ -26,6 +27,7 @@ _ROOTS_OWN = "/sys/kernel/debug/"
 """debugfs is root's (mode 0700 of its mount). Whoever runs the virtual GPU is root here."""
 _MEMORY = "/dev/shm"  # noqa: S108 - the folder made there gets a name nobody can guess, and mode 0700
 """Where the folder lies, if it can: each run writes and removes a hundred small files that need no disk."""
+_PREFIX = "ringscope-exec-"
 _AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _AT_SYMLINK_NOFOLLOW = 0x100
@@ -36,9 +38,7 @@ class Tree:
     """The folder behind the virtual paths. ``roots`` are the paths that are served from it, with all below them."""
 
     def __init__(self, files: Mapping[str, str], links: Mapping[str, str], roots: tuple[str, ...]) -> None:
-        above = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else os.environ.get("TMPDIR", "/tmp")  # noqa: S108
-        self.folder = f"{above}/ringscope-{os.urandom(8).hex()}"
-        os.mkdir(self.folder, 0o700)  # noqa: PTH102
+        self.folder, self._lock = _own_folder()
         self._roots = roots
         self._prefixes = tuple(f"{root}/" for root in roots)
         self._live: dict[str, Callable[[], str]] = {}
@@ -121,6 +121,36 @@ def _remove(top: str) -> None:
                 link = stat.S_ISLNK(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode)
                 (os.unlink if link else os.rmdir)(name, dir_fd=within)
         os.rmdir(top)  # noqa: PTH106
+
+
+def _own_folder() -> tuple[str, int]:
+    """A new folder, and the descriptor whose lock says that its owner lives; removes those whose owner was killed."""
+    above = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else os.environ.get("TMPDIR", "/tmp")  # noqa: S108
+    name = f"{_PREFIX}{os.urandom(8).hex()}"
+    os.mkdir(f"{above}/.{name}", 0o700)  # noqa: PTH102
+    lock = _locked(f"{above}/.{name}")
+    # Only now may another run find it.
+    os.rename(f"{above}/.{name}", f"{above}/{name}")  # noqa: PTH104
+    with os.scandir(above) as entries:
+        others = [entry.path for entry in entries if entry.name.startswith(_PREFIX) and entry.name != name]
+    for other in others:
+        with suppress(OSError):  # it is another user's, no folder, or its owner lives
+            theirs = _locked(other)
+            if os.fstat(theirs).st_uid == os.geteuid():
+                _remove(other)
+            os.close(theirs)
+    return f"{above}/{name}", lock
+
+
+def _locked(folder: str) -> int:
+    """A descriptor that holds the lock of a folder; OSError when somebody else does."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
 
 
 class Files:
