@@ -1,6 +1,7 @@
 """What a hostile bundle costs before it is refused: seconds and memory of a whole ``ringscope explain``.
 
-The peer is what a careless reader does: ``tar tzf``, which reads the same archive to its end.
+Each is packed by gzip, xz and zstd. The peer is what a careless reader does: ``tar tf``, which reads the same archive
+to its end.
 """
 
 from __future__ import annotations
@@ -8,14 +9,18 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import lzma
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
+from typing import Any
+
+import zstandard
 
 from bench import Row
 from ringscope.capture.bundle import manifest
@@ -75,19 +80,28 @@ CASES: dict[str, Callable[[], Iterator[bytes]]] = {
 }
 
 
+PACKERS: dict[str, Callable[[Any], Any]] = {
+    "gz": lambda file: gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1),
+    "xz": lambda file: lzma.LZMAFile(file, "wb", preset=0),  # noqa: SIM115
+    "zst": lambda file: zstandard.ZstdCompressor(level=1).stream_writer(file, closefd=False),
+}
+
+
 def run() -> list[Row]:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for what, parts in CASES.items():
-            path = Path(folder) / "bundle.tar.gz"
-            with gzip.open(path, "wb", compresslevel=1) as packed, io.BufferedWriter(packed, 1 << 20) as out:
+        for (what, parts), (form, packer) in product(CASES.items(), PACKERS.items()):
+            path = Path(folder) / f"bundle.tar.{form}"
+            with path.open("wb") as file, packer(file) as packed, io.BufferedWriter(packed, 1 << 20) as out:
                 for part in chain(parts(), [bytes(1024)]):
                     out.write(part)
             seconds, peak, code = _measured([sys.executable, "-c", _CHILD, str(path)])
             if code != 2:
-                raise AssertionError(f"{what}: exit code {code}, not refused")
-            peer, _, _ = _measured(["tar", "tzf", str(path)])
-            rows.append(Row(what, f"{seconds:.2f} s, {int(peak) >> 10} MB", f"tar tzf: {peer:.2f} s", goal=GOAL))
+                raise AssertionError(f"{what} in {form}: exit code {code}, not refused")
+            peer, _, _ = _measured(["tar", "tf", str(path)])
+            rows.append(
+                Row(f"{what}, {form}", f"{seconds:.2f} s, {int(peak) >> 10} MB", f"tar tf: {peer:.2f} s", goal=GOAL)
+            )
     return rows
 
 

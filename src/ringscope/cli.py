@@ -41,7 +41,10 @@ VERBS: dict[str, str] = {
     "trace": "walk a stream down the stack, and see what differs by release or priority",
 }
 
-EXTRAS = {"numba": "sim", "numpy": "sim", "polars": "frames", "scipy": "fit", "rich": "top", "textual": "top"}
+EXTRAS = {
+    **{"numba": "sim", "numpy": "sim", "polars": "frames", "scipy": "fit", "rich": "top", "textual": "top"},
+    "zstandard": "zstd",
+}
 """The extra of ringscope that brings each package that only some verbs need."""
 
 EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 usage or input error, 3 evidence insufficient"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import lzma
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +21,7 @@ from ringscope.capture.bundle import manifest, packed
 from ringscope.errors import InputError
 from ringscope.evidence.bundle import BYTES_LIMIT, FILES_LIMIT, MANIFEST
 from ringscope.evidence.collect import UNKNOWN_LIMIT, Capture, collect
-from ringscope.evidence.files import GZIP_RATIO
+from ringscope.evidence.files import GZIP_RATIO, OTHER_RATIO
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.rehearse import ProcessSpec, rehearse
 
@@ -212,17 +214,30 @@ def test_a_bomb_behind_a_manifest_is_not_unfolded(tmp_path: Path) -> None:
     assert "not in its bundle's manifest" in refused(tmp_path, data)
 
 
-def test_a_bomb_that_its_manifest_announces_is_not_unfolded_far(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["gz", "xz", "zst"])
+def test_a_bomb_that_its_manifest_announces_is_not_unfolded_far(tmp_path: Path, form: str) -> None:
     listed = manifest(FILES, about()).replace(b'"1-now/hqds"', b'"zeros"', 1)
     forged = json.loads(listed)
     forged["files"]["zeros"]["bytes"] = 1 << 30
     listed = json.dumps(forged).encode()
     head, zeros = tarfile.TarInfo("bundle/manifest.json"), tarfile.TarInfo("bundle/zeros")
     head.size, zeros.size = len(listed), 1 << 30
-    packer = zlib.compressobj(9, wbits=31)
-    data = packer.compress(head.tobuf() + listed + bytes(-len(listed) % 512) + zeros.tobuf())
-    data += b"".join(packer.compress(bytes(1 << 20)) for _ in range(128)) + packer.flush()
-    assert f"unfolds to more than {GZIP_RATIO} times its size" in refused(tmp_path, data)
+    begin = head.tobuf() + listed + bytes(-len(listed) % 512) + zeros.tobuf()
+    packers: dict[str, Callable[[], Any]] = {
+        "gz": lambda: zlib.compressobj(9, wbits=31),
+        "xz": lzma.LZMACompressor,
+        "zst": zstandard.ZstdCompressor().compressobj,
+    }
+    packer = packers[form]()
+    data = packer.compress(begin) + b"".join(packer.compress(bytes(1 << 20)) for _ in range(128)) + packer.flush()
+    ratio = GZIP_RATIO if form == "gz" else OTHER_RATIO
+    assert f"unfolds to more than {ratio} times its size" in refused(tmp_path, data)
+
+
+def test_a_bundle_by_zstd_reads_like_the_gzipped_one(tmp_path: Path) -> None:
+    whole = packed(FILES, about(), "bundle", zst=True)
+    assert opened(tmp_path, whole).snapshots == opened(tmp_path, packed(FILES, about(), "bundle")).snapshots
+    assert "cannot be read: it ends inside a frame" in refused(tmp_path, whole[: len(whole) // 2])
 
 
 def test_a_flood_of_files_ends_early(tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ import gzip
 import io
 import lzma
 import os
+import sys
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from ringscope.errors import InputError
 from ringscope.evidence import files
@@ -57,27 +60,78 @@ def test_a_stream_gives_the_whole_file(capture: Path) -> None:
             assert stream.read() == bytes(range(256)) * 1024
 
 
-@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
-def test_a_tarball_is_a_folder(capture: Path, tmp_path: Path, mode: str) -> None:
-    with tarfile.open(name=tmp_path / "cap.bin", mode=mode) as tar:  # type: ignore[call-overload]
+@pytest.mark.parametrize(
+    "compress", [bytes, gzip.compress, bz2.compress, lzma.compress, zstandard.compress], ids=lambda c: c.__module__
+)
+def test_a_tarball_is_a_folder(capture: Path, tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    with tarfile.open(name=tmp_path / "cap.tar", mode="w") as tar:
         tar.add(capture, "capture")
+    (tmp_path / "cap.bin").write_bytes(compress((tmp_path / "cap.tar").read_bytes()))
     found, unread = read(tmp_path / "cap.bin")
     assert found == {f"capture/{name}": data for name, data in read(capture)[0].items()}
     assert not unread
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
 def test_a_compressed_file_is_its_content(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     (tmp_path / "log.bin").write_bytes(compress(b"text\n" * 100_000))
     assert read(tmp_path / "log.bin")[0] == {"log.bin": b"text\n" * 100_000}
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
 def test_a_cut_compressed_file_is_an_error(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     packed = compress(os.urandom(200_000))
     (tmp_path / "log.bin").write_bytes(packed[: len(packed) // 2])
     with pytest.raises(InputError, match=r"log\.bin: cannot be read"):
         read(tmp_path / "log.bin")
+
+
+def test_several_frames_of_zstd_are_one_file_and_what_follows_them_is_damage(tmp_path: Path) -> None:
+    frames = zstandard.compress(b"a" * 3000) + zstandard.compress(b"") + zstandard.compress(b"b" * 300_000)
+    (tmp_path / "log.bin").write_bytes(frames)
+    assert read(tmp_path / "log.bin")[0] == {"log.bin": b"a" * 3000 + b"b" * 300_000}
+    (tmp_path / "log.bin").write_bytes(frames + b"more")
+    with pytest.raises(InputError, match=r"log\.bin: cannot be read"):
+        read(tmp_path / "log.bin")
+
+
+def test_zstd_without_its_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "log.bin").write_bytes(zstandard.compress(b"text\n"))
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(InputError, match=r"needs the package zstandard; pip install 'ringscope\[zstd\]', or unpack it"):
+        read(tmp_path / "log.bin")
+
+
+def test_a_zstd_frame_that_asks_for_a_huge_window_is_refused(tmp_path: Path) -> None:
+    packer = zstandard.ZstdCompressor(
+        compression_params=zstandard.ZstdCompressionParameters.from_level(1, window_log=29)
+    ).compressobj()
+    (tmp_path / "log.bin").write_bytes(packer.compress(b"x" * 100) + packer.flush())
+    with pytest.raises(InputError, match=r"log\.bin: cannot be read"):
+        read(tmp_path / "log.bin")
+
+
+@pytest.mark.parametrize("compress", [lzma.compress, zstandard.compress, partial(gzip.compress, compresslevel=9)])
+def test_nothing_but_zeros_is_refused_before_it_is_unfolded_far(
+    tmp_path: Path, compress: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(files.Forward, "_take", counted(files.Forward._take, taken))
+    (tmp_path / "log.bin").write_bytes(compress(bytes(4 * files.BOMB_BYTES)))
+    with pytest.raises(
+        InputError, match=r"log\.bin: unfolds to more than \d+ times its size; unpack it, if you trust it"
+    ):
+        read(tmp_path / "log.bin")
+    assert max(taken) < 2 * files.BOMB_BYTES
+
+
+def counted(take: Callable[..., bytes], taken: list[int]) -> Callable[..., bytes]:
+    def noted(self: files.Forward, size: int) -> bytes:
+        data = take(self, size)
+        taken.append(self.tell())
+        return data
+
+    return noted
 
 
 def member(

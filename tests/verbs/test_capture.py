@@ -18,7 +18,7 @@ from ringscope.verbs.capture import seconds
         (["--", "true"], "a program without --during"),
         (["--every", "1s"], "--every without a program"),
         (["--every", "soon", "--during", "--", "true"], "no time of at least"),
-        (["-o", "bundle.zip"], "a bundle is a .tar.gz"),
+        (["-o", "bundle.zip"], "a bundle is a .tar.gz or .tar.zst"),
         (["-o", "/nonexistent/bundle.tar.gz"], "cannot be written there"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Writing a bundle: one ``.tar.gz`` (or a folder) whose first file is the manifest of all others.
+"""Writing a bundle: one ``.tar.gz`` or ``.tar.zst`` (or a folder) whose first file is the manifest of all others.
 
 The format is :mod:`ringscope.evidence.bundle`'s, which opens it. The same content gives the same bytes: members carry
 no owner and no time of their own.
@@ -13,9 +13,11 @@ import json
 import re
 import tarfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
+from ringscope.evidence import zstd
 from ringscope.evidence.bundle import MANIFEST, SCHEMA
 
 _WROTE = re.compile(r"logs/amd-(\d+)\.log")
@@ -31,11 +33,12 @@ def manifest(files: Mapping[str, bytes], about: Mapping[str, Any]) -> bytes:
     return json.dumps({"schema": SCHEMA, **about, "files": listed}, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def packed(files: Mapping[str, bytes], about: Mapping[str, Any], name: str) -> bytes:
-    """The bundle as a gzipped tarball whose members lie in the folder ``name``."""
+def packed(files: Mapping[str, bytes], about: Mapping[str, Any], name: str, zst: bool = False) -> bytes:
+    """The bundle as a tarball, gzipped or by zstd, whose members lie in the folder ``name``."""
     out = io.BytesIO()
+    gz = partial(gzip.GzipFile, filename="", mode="wb", mtime=0, compresslevel=6)
     with (
-        gzip.GzipFile(filename="", fileobj=out, mode="wb", mtime=0, compresslevel=6) as zipped,
+        zstd.folding(out) if zst else gz(fileobj=out) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for path, data in ((MANIFEST, manifest(files, about)), *sorted(files.items())):

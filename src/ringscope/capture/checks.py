@@ -263,7 +263,7 @@ def _python(here: Here) -> Check:
     name, version = "python.version", platform.python_version()
     extras = [
         name
-        for name, module in (("sim", "numba"), ("frames", "polars"), ("top", "textual"))
+        for name, module in (("sim", "numba"), ("frames", "polars"), ("top", "textual"), ("zstd", "zstandard"))
         if importlib.util.find_spec(module)
     ]
     return _ok(name, f"{version}; extras: {', '.join(extras) or 'none, which capturing does not need'}")

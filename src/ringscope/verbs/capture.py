@@ -14,6 +14,7 @@ Exit code 3: something could not be read.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import re
 import sys
@@ -30,7 +31,7 @@ from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.verbs import Result
 
 SCHEMA = "ringscope.capture/1"
-SUFFIXES = (".tar.gz", ".tgz")
+SUFFIXES = (".tar.gz", ".tgz", ".tar.zst")
 SHORTEST_S = 0.05
 
 
@@ -55,15 +56,15 @@ def run(args: argparse.Namespace) -> Result:
         raise InputError("--every without a program", todo="ringscope capture --every 0.5s --during -- ./app")
     target = args.output or Path(time.strftime("ringscope-%Y%m%d-%H%M%S.tar.gz"))
     if not target.name.endswith(SUFFIXES):
-        raise InputError(f"a bundle is a {SUFFIXES[0]}", str(target), "name it so")
+        raise InputError(f"a bundle is a {SUFFIXES[0]} or {SUFFIXES[-1]}", str(target), "name it so")
+    if zst := target.name.endswith(".zst"):
+        importlib.import_module("zstandard")  # missing, it is said now and not when the program has run
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
         raise InputError("cannot be written there", str(target), "name a writable folder")
     args.output = None  # it names the bundle; what is printed goes to the terminal
     plan = Plan(command, seconds(args.every) if args.every else None, args.redact)
     taken = capture(plan, Paths(), os.environ, lambda text: print(f"ringscope: {text}", file=sys.stderr))
-    data = bundle.packed(
-        taken.files, taken.about, target.name.removesuffix(".gz").removesuffix(".tar").removesuffix(".tgz")
-    )
+    data = bundle.packed(taken.files, taken.about, re.sub(r"\.(tgz|tar\.gz|tar\.zst)$", "", target.name), zst)
     write_aside(target, data)
     if sudo := os.environ.get("SUDO_UID", ""):  # who asked for it must be able to send it
         with suppress(OSError, ValueError):
