@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 64 * 1024
 """How much of a file is looked at to know it: an SQLite schema may lie some pages in."""
 
-TEXT_LIMIT = 64 << 20
+TEXT_LIMIT = 256 << 20
 """Most bytes of a file that is read whole: the dumps of some 80 machines with eight MI308X each."""
 
 FILES_LIMIT = 200_000
