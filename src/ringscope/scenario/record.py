@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ringscope.engine import core
+from ringscope.engine.codes import MAPPED, SAVING, UNMAPPED
 from ringscope.engine.run import Engine
 from ringscope.engine.spec import Change, Op, Spec
 from ringscope.engine.state import WAVES_SHIFT
@@ -135,15 +135,15 @@ def _slots(names: Names, engine: Engine) -> Iterator[_Told]:
     for at, queue, slot, state in engine.residence.tolist():
         if queue < 0:
             yield at, at, Kind.RUNLIST, {"gpu_id": names.gpu_id}, None
-        elif state == core.SAVING:
+        elif state == SAVING:
             saving[queue] = at
-        elif state == core.UNMAPPED:
+        elif state == UNMAPPED:
             _, where = came.pop(queue)
             running.discard(queue)
             yield told(Kind.QUEUE_UNMAP, queue, where, saving.pop(queue, at), at)
         else:
             since, _ = came.setdefault(queue, (at, slot))
-            if state == core.MAPPED:
+            if state == MAPPED:
                 running.add(queue)
                 yield told(Kind.QUEUE_MAP, queue, slot, since, at)
     for queue, (since, slot) in came.items():
