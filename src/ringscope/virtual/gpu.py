@@ -78,7 +78,7 @@ class Gpu:
         self.strangers = 0
         self._listener = listener
         self._by_descriptor: dict[str, Client] = {}
-        self._waits: list[Wait] = []
+        self._waits: list[tuple[Client, Wait]] = []
         self._next_check_ns = 0
         self._dmabufs: dict[str, tuple[Backing, int]] = {}
         self.on_watch: Callable[[], None] | None = None
@@ -145,9 +145,7 @@ class Gpu:
         del self.clients[client.pid]
         self._watch()
         self._by_descriptor = {name: other for name, other in self._by_descriptor.items() if other is not client}
-        self._waits = [
-            wait for wait in self._waits if not wait.done and wait.events[:1] and wait in wait.events[0].waits
-        ]
+        self._waits = [(other, wait) for other, wait in self._waits if other is not client]
         self._capture_peak()
         for ring in client.rings.values():
             self.processor.remove(ring)
@@ -528,9 +526,9 @@ class Gpu:
         """Do something later."""
         heapq.heappush(self._timers, (time.monotonic_ns() + delay_ns, len(self._timers), what))
 
-    def wait(self, wait: Wait) -> None:
+    def wait(self, client: Client, wait: Wait) -> None:
         """Keep a wait that nothing has settled."""
-        self._waits.append(wait)
+        self._waits.append((client, wait))
 
     def tick(self, now_ns: int) -> float:
         """Expire waits and notice signals to waiting threads; returns seconds until it is needed again."""
@@ -543,7 +541,7 @@ class Gpu:
             self._next_check_ns = now_ns + _SIGNAL_CHECK_NS
         nearest = self._next_check_ns
         left = []
-        for wait in self._waits:
+        for client, wait in self._waits:
             if wait.done:
                 continue
             if wait.deadline_ns is not None and now_ns >= wait.deadline_ns:
@@ -553,7 +551,7 @@ class Gpu:
             elif check and remote.signal_pending(wait.tid):
                 wait.finish(1, errno.EINTR)
             else:
-                left.append(wait)
+                left.append((client, wait))
                 if wait.deadline_ns is not None:
                     nearest = min(nearest, wait.deadline_ns)
         self._waits = left

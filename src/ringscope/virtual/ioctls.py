@@ -259,7 +259,7 @@ def wait_events(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
         call.tid, call.number, waited, [age != 0 for _, age in pairs], bool(everything), deadline, answer
     )
     if not client.events.wait(wait, [age for _, age in pairs]):
-        gpu.wait(wait)
+        gpu.wait(client, wait)
     raise Deferred
 
 

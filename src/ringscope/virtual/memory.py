@@ -80,7 +80,8 @@ class Store:
                 f"the host refuses {self.bytes >> 30} GiB of address space for the virtual GPU's memory",
                 todo="raise the limit (ulimit -v unlimited, vm.overcommit_memory 0 or 1)",
             ) from error
-        self.base = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
+        self._first = ctypes.c_char.from_buffer(self.map)
+        self.base = ctypes.addressof(self._first)
         self.octets = memoryview(self.map)
         self.dwords = self.octets.cast("I")
         self.words = self.octets.cast("Q")
@@ -129,6 +130,10 @@ class Store:
         """Give everything back to the host; programs that still map some of it keep that."""
         os.ftruncate(self.fd, 0)
         os.close(self.fd)
+        for view in (self.words, self.dwords, self.octets):
+            view.release()
+        del self._first
+        self.map.close()
 
 
 @dataclass(slots=True, eq=False)
