@@ -2,6 +2,7 @@
 """Soak the virtual GPU: real ROCm programs come, go and are killed, one after the other, under one supervisor.
 
     scripts/soak.py [--minutes 60] [--gpu mi308x] [--pause 1.0]
+    scripts/soak.py --churn 1000            16 processes of 5 queues a round, half of them killed, so many rounds
 
 The supervisor's memory and descriptors are sampled all the while. The smallest value of each twelfth of the run is what
 it holds when it is idle; if that grows from the second twelfth to the last, the soak has failed. Exit code 1: it grew,
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +33,9 @@ PROGRAMS = PROJECT / "tests" / "virtual" / "programs"
 WINDOWS = 12
 TOLERANCE_KIB = 1024
 """Growth of memory from the second window to the last that is not called growth: what an allocator wanders by."""
-SAMPLE_S = 0.5
+SAMPLE_S = 0.1
+CHURN = (16, 5, 7)
+"""Processes of a round, queues of each, and the seed of who dies when."""
 RECIPES: dict[str, tuple[tuple[str, ...], int]] = {
     "queues": ((), 0),
     "many": (("50",), 0),
@@ -79,10 +83,21 @@ def growth(found: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return found[-1][0] - found[1][0], found[-1][1] - found[1][1]
 
 
-def script(folder: Path, gpu: str, pause: float) -> str:
-    """A shell script that runs every program in turn until a file ``stop`` appears, and writes down how each ended."""
+def _sizes(gpu: str) -> list[str]:
+    """The save area that the driver wants of a queue, as the raw client takes it."""
     area = MachineSpec.of(gpu).nodes[0].save_area
-    sizes = (area.total_bytes, area.cwsr_bytes, area.ctl_stack_bytes, int(gpu == "mi210"))
+    return [str(area.total_bytes), str(area.cwsr_bytes), str(area.ctl_stack_bytes), str(int(gpu == "mi210"))]
+
+
+def churn(folder: Path, gpu: str, rounds: int) -> str:
+    """A shell script that runs rounds of processes with queues, half of which are killed."""
+    processes, queues, seed = CHURN
+    words = [_built(ROOTS[-1], "churn", folder), str(rounds), str(processes), str(queues), str(seed), *_sizes(gpu)]
+    return f"cd {folder}\n{_step(f'churn of {rounds} rounds', words, 0, 0)}\n"
+
+
+def soak(folder: Path, gpu: str, pause: float) -> str:
+    """A shell script that runs every program in turn until a file ``stop`` appears, and writes down how each ended."""
     lines = []
     for root in (root for root in ROOTS if root.ready and (gpu == "mi210" or root is not ROOTS[0])):
         lines.append(_step(f"rocminfo {root.name}", root.command("rocminfo"), 0, pause))
@@ -92,12 +107,12 @@ def script(folder: Path, gpu: str, pause: float) -> str:
         stay = root.command(_built(root, "stay", folder), "1", "4", str(folder / "never"))
         # A HIP program with its streams, killed: SIGKILL is 137.
         lines.append(_step(f"killed {root.name}", ["timeout", "-s", "KILL", "0.7", *stay], 137, pause))
-        churn = [_built(root, "churn", folder), "4", "8", "3", "$round", *map(str, sizes)]
-        lines.append(_step(f"churn {root.name}", churn, 0, pause))
+        some = [_built(root, "churn", folder), "4", "8", "3", "$round", *_sizes(gpu)]
+        lines.append(_step(f"churn {root.name}", some, 0, pause))
     if not lines:
         raise SystemExit(f"no ROCm user space is here: {FETCH}")
     body = "\n".join(lines)
-    return f"cd {folder}\nround=0\nwhile [ ! -e stop ]; do\nround=$((round + 1))\n{body}\necho $round > rounds\ndone\n"
+    return f"cd {folder}\nround=0\nwhile [ ! -e stop ]; do\nround=$((round + 1))\n{body}\ndone\n"
 
 
 def _built(root: Root, name: str, folder: Path) -> str:
@@ -123,10 +138,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--gpu", default="mi308x")
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between programs")
+    parser.add_argument("--churn", type=int, default=0, metavar="ROUNDS", help="only processes that are killed")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "loop").write_text(script(folder, args.gpu, args.pause))
+        text = churn(folder, args.gpu, args.churn) if args.churn else soak(folder, args.gpu, args.pause)
+        (folder / "loop").write_text(text)
         command = ["exec", "--gpu", args.gpu, "--kernels", "time", "--", "/bin/sh", str(folder / "loop")]
         start = time.monotonic()
         with (folder / "said").open("w") as said:
@@ -139,9 +156,9 @@ def main() -> int:
         while supervisor.poll() is None:
             time.sleep(SAMPLE_S)
             second = time.monotonic() - start
-            if second >= args.minutes * 60:
+            if second >= args.minutes * 60 and not args.churn:
                 (folder / "stop").touch()
-            else:
+            with suppress(OSError, KeyError):  # it is ending
                 samples.append(sample(supervisor.pid, second))
         return _report(folder, samples, supervisor.returncode)
 
@@ -151,7 +168,7 @@ def _report(folder: Path, samples: Sequence[Sample], code: int) -> int:
     kib, descriptors = growth(found)
     ran = Counter((folder / "ran").read_text().splitlines() if (folder / "ran").exists() else ())
     wrong = (folder / "wrong").read_text() if (folder / "wrong").exists() else ""
-    left = [path.name for path in folder.glob("ringscope-*")]
+    left = [path.name for path in folder.glob("ringscope-exec-*")]
     for index, (rss, fds) in enumerate(found):
         print(f"window {index + 1:2}: {rss} KiB, {fds} descriptors")
     print(f"{len(samples)} samples in {samples[-1].second / 60:.1f} minutes" if samples else "no samples")
@@ -159,6 +176,7 @@ def _report(folder: Path, samples: Sequence[Sample], code: int) -> int:
     print(f"growth from the second window to the last: {kib} KiB, {descriptors} descriptors")
     said = [line for line in (folder / "said").read_text().splitlines() if line.startswith("ringscope: virtual")]
     print(said[-1] if said else "the supervisor said nothing at its end")
+    print((folder / "out").read_text().strip())
     if wrong:
         print(f"ended wrong:\n{wrong.strip()}")
     if left:

@@ -37,6 +37,7 @@ def test_a_program_that_ends_wrong_fails_the_soak(
 ) -> None:
     (tmp_path / "said").write_text("ringscope: virtual AMD Instinct MI308X · 3 processes\n")
     (tmp_path / "ran").write_text("queues\nqueues\n")
+    (tmp_path / "out").write_text("end\n")
     samples = [soak.Sample(i, 10_000, 5) for i in range(120)]
     assert soak._report(tmp_path, samples, 0) == 0
     assert "2 programs ran: queues 2x" in capsys.readouterr().out
