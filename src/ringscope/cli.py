@@ -42,7 +42,12 @@ VERBS: dict[str, str] = {
 }
 
 EXTRAS = {
-    **{"numba": "sim", "numpy": "sim", "polars": "frames", "scipy": "fit", "rich": "top", "textual": "top"},
+    "numba": "sim",
+    "numpy": "sim",
+    "polars": "frames",
+    "scipy": "fit",
+    "rich": "top",
+    "textual": "top",
     "zstandard": "zstd",
 }
 """The extra of ringscope that brings each package that only some verbs need."""

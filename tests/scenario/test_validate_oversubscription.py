@@ -1,5 +1,6 @@
 """AMD's over-subscription runs: read, refused when they are none, and what is fitted to what."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 pytest.importorskip("numba")
 
 from ringscope.errors import InputError
-from ringscope.scenario.validate_oversubscription import CALIBRATED, FILE, SLOTS, read, rows
+from ringscope.scenario.studies.study import Desk
+from ringscope.scenario.validate_oversubscription import FILE, SLOTS, Halo, Run, read, rows
 
 HEAD = "version,ranks,gpu_max_hw_queues,total_s\n"
 
@@ -19,11 +21,22 @@ def test_the_runs_are_read(shared: Path) -> None:
     assert max(run.queues for run in runs if not run.over) == SLOTS
 
 
-def test_only_one_version_and_two_anchors_of_the_others_are_fitted(shared: Path) -> None:
-    fitted = [row.id for row in rows(read(shared / "oversubscription")) if row.fitted]
-    others = [name for name in fitted if not name.startswith(CALIBRATED)]
-    assert len(fitted) - len(others) == 12
-    assert sorted(others) == ["Ver1 12x4", "Ver1 4x1", "Ver8 12x4", "Ver8 4x1"]
+def test_no_run_past_the_budget_is_fitted(shared: Path) -> None:
+    runs = read(shared / "oversubscription")
+    fitted = [run for run, row in zip(runs, rows(runs), strict=True) if row.fitted]
+    assert not any(run.over for run in fitted)
+    assert sorted((run.version, run.shape) for run in fitted) == [
+        ("Ver1", (4, 1)),
+        *(("Ver6", shape) for shape in ((4, 1), (8, 1), (8, 2), (11, 1), (12, 1))),
+        ("Ver8", (4, 1)),
+    ]
+
+
+def test_a_version_whose_exchange_is_unknown_is_not_predicted_past_the_budget() -> None:
+    runs = (Run("Ver9", 4, 1, 0.2), Run("Ver9", 8, 1, 0.2), Run("Ver9", 8, 4, 2.0))
+    halo = Halo(runs, Desk())
+    assert halo.total(runs[1]) == 0.2
+    assert math.isnan(halo.total(runs[2]))
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", HEAD + "Ver1,four,1,0.3\n", HEAD + "Ver1,4\n"])

@@ -1,58 +1,26 @@
 """Ranks of a halo-exchange program on one MI300A, under caps on their queues: where the cliff is, and how deep.
 
-The ranks go in step, as such a program does: a stencil kernel each, then exchanges one after another, each on a queue
-of its own and waited for by all. What over-subscription costs is each exchange waiting for its queues to be mapped.
+The program is that of :mod:`ringscope.scenario.halo`, whose MPI library exchanges device buffers. What
+over-subscription costs is each exchange waiting for the queues of neighbours to be mapped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 from ringscope.engine.policies import Idle
-from ringscope.engine.spec import HostThread, Op, Packet
-from ringscope.records import replace
-from ringscope.scenario.schema import DeviceChoice, Does, Kernel, KernelTime, ProcessKind, Step
+from ringscope.scenario import halo
 from ringscope.scenario.studies.study import MS, Cell, Chart, Desk, Findings, Study, Table
-
-if TYPE_CHECKING:
-    from ringscope.scenario.build import Built
 
 RANKS = (4, 8, 11, 12)
 CAPS = (1, 2, 4)
-EXCHANGES = 2
-STREAMS = 8
-"""More than any cap, so that a rank holds cap + 1 queues, as AMD's runs do under Open MPI."""
-KERNELS = (
-    Kernel("stencil", 228, KernelTime((600_000,)), vgprs=32),
-    Kernel("exchange", 8, KernelTime((20_000,))),
-)
-
-
-def ranks_in_step(desk: Desk, ranks: int, cap: int, exchanges: int, **policies: Any) -> Built:
-    """One host thread that drives all ranks: a request is an iteration, waited for after the stencil and each exchange.
-
-    Exchange ``n`` runs on the last stream but ``n`` of every rank.
-    """
-    step = (Step(Does.KERNEL, "stencil"), Step(Does.KERNEL, "exchange"))
-    kind = ProcessKind("rank", step, count=ranks, streams=(0,) * STREAMS, hw_queues=cap)
-    built = desk.build(
-        KERNELS, kind, device=DeviceChoice(gpu="mi300a"), horizon_ns=600 * MS, warmup_ns=100 * MS, **policies
-    )
-    sync = Packet(Op.SYNC)
-    threads = [[built.spec.threads[n] for n in member.threads] for member in built.members]
-    packets = [rank[0].packets[0] for rank in threads] + [sync]
-    for number in range(exchanges):
-        packets += [rank[-1 - number % STREAMS].packets[1] for rank in threads] + [sync]
-    thread = HostThread(0, tuple(packets))
-    return replace(built, spec=replace(built.spec, threads=(thread,), sources=built.spec.sources[:1]))
 
 
 def iteration_ns(desk: Desk, ranks: int, cap: int, idle: Idle) -> tuple[float, int, bool]:
     """Mean time of an iteration, compute queues, and whether they are too many."""
-    built = ranks_in_step(desk, ranks, cap, EXCHANGES, idle=idle)
+    built = halo.launch(desk, ranks, cap)
     queues = sum(queue.is_compute for queue in built.queues)
-    return desk.latencies(built).mean(0), queues, bool(built.limits)
+    return halo.iteration_ns(desk, halo.Exchange.DEVICE, ranks, cap, idle=idle), queues, bool(built.limits)
 
 
 def run(desk: Desk) -> Findings:
@@ -81,7 +49,7 @@ def run(desk: Desk) -> Findings:
     head = ("ranks", "cap", "queues", "24 slots", "ms an iteration", "times cap 1", "other reading, ms")
     return Findings(
         conclusion=tuple(_conclusion(times, queues, over)),
-        tables=(Table(f"One stencil kernel and {EXCHANGES} exchanges an iteration", head, tuple(rows)),),
+        tables=(Table("A stencil kernel and an exchange in two directions an iteration", head, tuple(rows)),),
         charts=(
             Chart(
                 "Iteration by queues",
@@ -119,7 +87,7 @@ STUDY = Study(
     "What do ranks that share one MI300A lose when their queues outnumber its slots?",
     ("E18", "E21"),
     (
-        "all ranks go in step; a real halo exchange waits for neighbours only",
+        "the grid of ranks is taken as square as it goes; the runlist's order is a race, of which a few are played",
         "GPU_MAX_HW_QUEUES is taken to cap the MPI library's queues as well; AMD's runs show up to one more a rank",
     ),
     run,
