@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from ringscope.records import dataclass, field
+from ringscope.tabular import Row, Tabular
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -124,7 +125,7 @@ class Residency:
 
 
 @dataclass(frozen=True)
-class Recording:
+class Recording(Tabular):
     """Events in the order of their source, and what was counted instead of kept.
 
     ``counters`` holds totals such as ``dispatches`` or ``dispatches:0x7f3660c00000``; ``facts`` holds what the source
@@ -136,6 +137,12 @@ class Recording:
     counters: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, Value] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def records(self) -> Iterator[Row]:
+        """A row an event, its attributes by name."""
+        for event in self.events:
+            where = {"time_ns": event.time_ns, "kind": event.kind.value, "pid": event.pid}
+            yield {**where, **event.attrs, "clock": event.clock.value, "source": str(event.source)}
 
     def of(self, *kinds: Kind) -> Iterator[Event]:
         """Events of the given kinds, in order."""

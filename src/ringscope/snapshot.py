@@ -9,12 +9,13 @@ its ``mqds`` are that queue's copies, one per XCC.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from ringscope.parts.layout import Generation, Image
 from ringscope.recording import Source
 from ringscope.records import dataclass, field
+from ringscope.tabular import Row, Tabular
 
 
 class QueueType(Enum):
@@ -180,7 +181,7 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Tabular):
     """Everything known about one instant.
 
     ``label`` is the user's name for it (a folder, "active"); ``sources`` the kinds of file it was read from
@@ -192,6 +193,20 @@ class Snapshot:
     processes: tuple[Process, ...] = ()
     sources: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+
+    def records(self) -> Iterator[Row]:
+        """A row a queue; what was joined of them is a row of a :class:`~ringscope.join.Case`."""
+        for process, queue in self.queues:
+            yield {
+                "pid": process.pid,
+                "process": process.name,
+                "gpu_id": queue.gpu_id,
+                "type": queue.type.value,
+                "qid": queue.qid,
+                "ring_bytes": queue.ring_bytes,
+                "mqd_copies": len(queue.mqds),
+                "source": str(queue.source),
+            }
 
     def device(self, gpu_id: int) -> Device | None:
         """The device of that ``gpu_id``."""

@@ -7,10 +7,11 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "ringscope"
 CURRENCY = {"snapshot", "recording"}
-EVERYONE = {"errors", "records"}
+EVERYONE = {"errors", "records", "tabular"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "records": set(),
+    "tabular": set(),
     "parts": set(),
     "recording": set(),
     "snapshot": {"parts", "recording"},

@@ -6,6 +6,8 @@ verdicts and reports are given of them, joined once. Nothing is judged here.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 
 from ringscope.join.intervals import Interval, interval
@@ -16,6 +18,7 @@ from ringscope.parts import catalogue
 from ringscope.recording import Recording
 from ringscope.records import dataclass
 from ringscope.snapshot import Device, Hqd, Snapshot
+from ringscope.tabular import Row, Tabular
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,32 @@ class State:
 
 
 @dataclass(frozen=True)
-class Case:
+class Case(Tabular):
     """Everything known: states in time order, recordings, and what joins them."""
 
     states: tuple[State, ...]
     recordings: tuple[Recording, ...] = ()
+
+    def records(self) -> Iterator[Row]:
+        """A row a queue of the main state, joined with its slot and its streams."""
+        held = Counter(id(stream.queue) for stream in self.streams)
+        for queue in self.main.queues if self.main else ():
+            yield {
+                "pid": queue.pid,
+                "process": queue.process.name,
+                "gpu_id": queue.gpu_id,
+                "queue": queue.name,
+                "streams": held[id(queue)],
+                "ring_base": queue.ring_base,
+                "ring_bytes": queue.ring_bytes,
+                "doorbell_index": queue.doorbell_index,
+                "queue_priority": queue.queue_priority,
+                "pipe_priority": queue.pipe_priority,
+                "slot": queue.slots[0].hqd.name if queue.slots else None,
+                "vmid": queue.vmid,
+                "written": queue.written,
+                "waiting": queue.waiting,
+            }
 
     @cached_property
     def main(self) -> State | None:

@@ -329,7 +329,8 @@ def _process(pid: int, queues: list[JoinedQueue], streams: Sequence[Stream], ter
     if copies > len(queues):
         lead += f" (shown {copies} times in mqds: one MQD copy per XCC)"
     lines = [lead + "."]
-    mine = [stream for stream in streams if stream.queue in queues]
+    own = {id(queue) for queue in queues}
+    mine = [stream for stream in streams if id(stream.queue) in own]
     if mine:
         shared = {stream.queue.name for stream in mine if stream.queue}
         lines.append(f"  {len(mine)} streams of this process share {len(shared)} of them.")

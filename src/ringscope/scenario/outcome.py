@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ringscope.engine.state import PARTS, Array
 from ringscope.records import dataclass, replace
 from ringscope.scenario.build import Built
 from ringscope.scenario.schema import ProcessKind
+from ringscope.tabular import Row, Tabular
 
 STEPS = 200
 """How often progress is told in one run."""
@@ -58,7 +59,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Tabular):
     """One scenario, run; ``log`` has a row a finished request, ``totals`` an entry a replication."""
 
     built: Built
@@ -68,6 +69,20 @@ class Outcome:
     slots_used: Estimate
     totals: tuple[Totals, ...]
     logs: tuple[Array, ...]
+
+    def records(self) -> Iterator[Row]:
+        """A row a kind of process: what it got, its latency, and where a request's time went."""
+        for share in self.shares:
+            yield {
+                "process": share.kind.name,
+                "count": share.kind.count,
+                "requests_per_second": share.per_second.mean,
+                "ci95": share.per_second.half_width,
+                "mean_ns": share.mean_ns,
+                "p50_ns": share.p50_ns,
+                "p99_ns": share.p99_ns,
+                **{f"{part}_ns": ns for part, ns in share.parts.items()},
+            }
 
 
 def simulate(

@@ -35,7 +35,7 @@ from ringscope.verdicts import (
     shared_queue,
     shared_slot,
 )
-from ringscope.verdicts.answer import Answer
+from ringscope.verdicts.answer import Answers
 
 QUESTIONS: tuple[plugins.Ask, ...] = (
     shared_queue.answer,
@@ -63,7 +63,7 @@ QUESTIONS: tuple[plugins.Ask, ...] = (
 """The project's own questions, in the order a reader asks them."""
 
 
-def answers(case: Case) -> tuple[Answer, ...]:
+def answers(case: Case) -> Answers:
     """Every question, then those of plug-ins."""
     own = tuple(question(case) for question in QUESTIONS)
-    return (*own, *plugins.asked(case, frozenset(answer.id for answer in own)))
+    return Answers((*own, *plugins.asked(case, frozenset(answer.id for answer in own))))

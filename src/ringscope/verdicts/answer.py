@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 
 from ringscope.recording import Source
 from ringscope.records import dataclass
+from ringscope.tabular import Row, Tabular
 
 
 class Verdict(Enum):
@@ -156,6 +158,24 @@ class Question:
             confidence,
             quiet,
         )
+
+
+class Answers(tuple[Answer, ...], Tabular):
+    """Every question's answer, in the order in which people ask."""
+
+    __slots__ = ()
+
+    def records(self) -> Iterator[Row]:
+        """A row an answer."""
+        for answer in self:
+            yield {
+                "question": answer.question,
+                "answer": answer.verdict.value,
+                "summary": answer.summary,
+                "confidence": answer.confidence.word if answer.confidence else None,
+                "finding": int(answer.finding),
+                "rests_on": answer.rests_on,
+            }
 
 
 def count(number: int, name: str) -> str:

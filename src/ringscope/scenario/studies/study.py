@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ringscope.engine.policies import Policies
 from ringscope.records import dataclass, field, replace
 from ringscope.scenario.schema import Copy, DeviceChoice, Kernel, ProcessKind, Scenario
+from ringscope.tabular import Row, Tabular
 
 if TYPE_CHECKING:
     from ringscope.engine.spec import HostThread, Source, Spec
@@ -20,12 +22,16 @@ Cell = str | int | float | None
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Tabular):
     """Rows under a head; a cell that is None was not measured or does not exist."""
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+
+    def records(self) -> Iterator[Row]:
+        """The rows by column, for a notebook or a frame."""
+        return (dict(zip(self.head, row, strict=True)) for row in self.rows)
 
     def figures(self, column: str) -> dict[str, float]:
         """The numbers of a column by the row's first cell; rows without one are left out."""
@@ -49,6 +55,12 @@ class Findings:
     conclusion: tuple[str, ...]
     tables: tuple[Table, ...]
     charts: tuple[Chart, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sentences, then the tables."""
+        said = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.conclusion)
+        tables = "".join(f"<h4>{escape(table.title)}</h4>{table._repr_html_()}" for table in self.tables)
+        return f"<ul>{said}</ul>{tables}"
 
 
 @dataclass(frozen=True)
