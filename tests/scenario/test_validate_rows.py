@@ -38,6 +38,19 @@ def test_another_reading_of_dispatch_misses_what_chose_this_one() -> None:
     assert not check([row], Desk(policies=Policies(dispatch=Dispatch.EQUAL_SHARE)))[0].near
 
 
+def test_one_number_fitted_to_one_row_of_many_queues_predicts_the_others() -> None:
+    rows = {row.id: row for row in ROWS if row.id.startswith("M36/") or row.id == "M38/4"}
+    assert [name for name, row in rows.items() if row.fitted] == ["M36/8"]
+    found = {one.row.id: one for one in check(rows.values(), Desk())}
+    assert abs(found["M36/8"].error) < 0.01
+    assert all(one.near for one in found.values())
+
+
+def test_without_a_shared_part_four_queues_do_four_times_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate_rows, "FRONT", 0.0)
+    assert validate_rows._more_queues(4, Desk(seed=9)) == pytest.approx(4, rel=0.01)
+
+
 def test_a_desk_is_the_same_key_when_it_says_the_same() -> None:
     assert validate_rows._Key(Desk()) == validate_rows._Key(Desk())
     assert validate_rows._Key(Desk()) != validate_rows._Key(Desk(seed=8))
