@@ -99,8 +99,8 @@ def _dispatch_us(
 # ---- Many queues -------------------------------------------------------------------------------------------------
 FRONT = 0.303
 """Share of a dependent dispatch's cost that the pipes spend one after another: 1 / 3.299, fitted to 16 streams on 8
-queues (M36/8). What they share is not known; it is not the memory, for 2 million copies of 4 KiB a second are a tenth of
-what bulk copies reach. In the engine it stands where workgroups start one after another.
+queues (M36/8). What they share is not known; it is not the memory, for 2 million copies of 4 KiB a second are a tenth
+of what bulk copies reach. In the engine it stands where workgroups start one after another.
 """
 
 
