@@ -8,6 +8,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from typing import Any
 import pytest
 from exec_runs import PROJECT, Build, Ran, Runner
 
+from ringscope.capture import moment
 from ringscope.cli import main
+from ringscope.stack.machine import MachineSpec
 from ringscope.virtual.rocm import Root
 
 PROCESSES, STREAMS = 3, 2
@@ -148,3 +151,52 @@ def test_a_program_is_watched_from_before_its_queues_until_after(
     assert logs == {process["pid"] for process in found["processes"]}
     assert sum(len(process["queues"]) for process in found["processes"]) == queues
     assert [state["processes"] for state in (found["snapshots"][0], found["snapshots"][-1])] == [0, 0]
+
+
+COMING_AND_GOING = """
+set -e
+{blink} {out}/stop {rate} 3 {sizes} > {out}/blink.txt &
+until ls -d /sys/class/kfd/kfd/proc/*/queues/* >/dev/null 2>&1; do sleep 0.01; done
+for look in $(seq {looks}); do
+    {python} -m ringscope capture -o {out}/look-$look.tar.gz >/dev/null 2>&1 || test $? -eq 3
+done
+touch {out}/stop
+wait
+"""
+LOOKS = 4
+
+
+@pytest.mark.parametrize("rate", [100, 5])
+def test_a_look_at_processes_that_come_and_go_is_whole_or_says_it_is_not(
+    rate: int, newest: Root, built: Build, virtual: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    area = MachineSpec.of("mi308x").nodes[0].save_area
+    sizes = f"{area.total_bytes} {area.cwsr_bytes} {area.ctl_stack_bytes} 0"
+    text = COMING_AND_GOING.format(
+        rate=rate, blink=built(newest, "blink"), out=tmp_path, sizes=sizes, looks=LOOKS, python=sys.executable
+    )
+    ran = virtual(None, "/bin/sh", "-c", text, gpu="mi308x")
+    assert ran.code == 0, ran.err
+    came = int((tmp_path / "blink.txt").read_text().split()[1].rstrip(","))
+    assert came > LOOKS and "wrong 0" in (tmp_path / "blink.txt").read_text()
+    torn = seen = 0
+    for look in range(1, LOOKS + 1):
+        bundle = tmp_path / f"look-{look}.tar.gz"
+        with tarfile.open(bundle) as tar:
+            members = {member.name.partition("/")[2]: tar.extractfile(member) for member in tar if member.isfile()}
+            files = {name: file.read() for name, file in members.items() if file}
+        (taken,) = json.loads(files["manifest.json"])["snapshots"]
+        mqds = moment.queues_of(files["1-now/mqds"])
+        if taken["changed"]:
+            assert taken["attempts"] == moment.ATTEMPTS
+            torn += 1
+        else:
+            # Nobody came or went between the two readings of mqds: every file in between tells of the same queues.
+            listed = {tuple(path.split("/")[2:5:2]) for path in files if "/queues/" in path}
+            assert Counter(pid for pid, *_ in mqds) == Counter(pid for pid, _ in listed)
+            assert moment._strangers(files["1-now/hqds"], mqds) == ()
+        seen += bool(mqds)
+        notes = [note for note in explained(capsys, bundle)["notes"] if "while it was read" in note]
+        assert bool(notes) == bool(taken["changed"])
+    assert seen
+    assert torn or rate < 100

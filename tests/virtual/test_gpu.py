@@ -126,6 +126,21 @@ def test_evicted_queues_come_back_and_finish(newest: Root, virtual: Runner, buil
     assert "evict 1x" in ran.err and "fence" in ran.err
 
 
+def test_a_slow_fence_holds_up_every_preemption(newest: Root, virtual: Runner, built: Build) -> None:
+    ran = queues(virtual, newest, built, "fence=20ms")
+    assert ran.code == 0 and ran.out.endswith("end\n")
+    events = list(ran.recording.events)
+    updates = [i for i, event in enumerate(events) if event.attrs.get("name") == "UPDATE_QUEUE"]
+    assert len(updates) == 3
+    for index in updates:
+        # The driver's own events of the call come behind it in the file, and were before it in time.
+        sent = next(event for event in events[index:] if event.kind is Kind.RUNLIST)
+        assert events[index].time_ns - sent.time_ns >= 20_000_000
+    changes = len(ran.calls("CREATE_QUEUE")) + len(updates) + len(ran.calls("DESTROY_QUEUE"))
+    said = re.search(r"fence (\d+)x", ran.err)
+    assert said and int(said[1]) >= changes
+
+
 def test_a_hang_ends_in_a_reset_that_loses_the_queues(newest: Root, virtual: Runner, built: Build) -> None:
     ran = queues(virtual, newest, built, "hang@packet:200=20ms")
     assert ran.code == 134
@@ -151,6 +166,11 @@ def test_copies_need_no_sdma_and_memory_has_an_end(root: Root, virtual: Runner, 
     ran = virtual(root, built(root, "copies"), "4", options=("--fault", "sdma=0"))
     assert ran.code == 0 and ran.out.endswith("wrong 0\nend\n"), ran.err
     assert not ran.recording.counters.get("packet:sdma-copy")
+    ran = virtual(root, built(root, "copies"), "4", options=("--fault", "sdma=1"))
+    assert ran.code == 0 and ran.out.endswith("wrong 0\nend\n"), ran.err
+    sdma = [event.attrs["errno"] for event in ran.calls("CREATE_QUEUE") if event.attrs["queue_type"] in (1, 3, 4)]
+    assert sdma.count(0) == 1 and set(sdma) <= {0, 12}
+    assert ran.recording.counters["packet:sdma-copy"]
     ran = virtual(root, built(root, "copies"), options=("--fault", "memory=100M"))
     assert ran.code == 3 and "emory" in ran.err
     assert any(event.attrs["errno"] == 12 for event in ran.calls("ALLOC_MEMORY_OF_GPU"))

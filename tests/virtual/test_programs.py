@@ -83,6 +83,20 @@ def test_stream_priorities_arrive_by_update(pair: tuple[Root, str], virtual: Run
         assert sizes == {(0xBA6000, 0x2000)}
 
 
+def test_events_hold_streams_of_every_priority(pair: tuple[Root, str], virtual: Runner, built: Build) -> None:
+    root, gpu = pair
+    ran = virtual(root, built(root, "events"), gpu=gpu)
+    assert (ran.code, ran.out) == (0, "wrong 0\nend\n"), ran.err
+    ran.clean()
+    updates = {event.attrs["queue_priority"] for event in ran.calls("UPDATE_QUEUE")}
+    assert updates == {HIGH[root.name], 0}
+    assert ran.recording.counters["packet:barrier-and"]
+    # As seen: HIP 5.2 waits with barrier-and alone, 5.7.1 does so on gfx942 only, 6.4.3 nowhere.
+    by_value = (root.name, gpu) in {("rocm-6.1", "mi210"), ("rocm-6.4", "mi210"), ("rocm-6.4", "mi308x")}
+    assert bool(ran.recording.counters.get("packet:barrier-value")) == by_value
+    assert ran.calls("WAIT_EVENTS")
+
+
 def test_copies_are_right(pair: tuple[Root, str], virtual: Runner, built: Build) -> None:
     root, gpu = pair
     ran = virtual(root, built(root, "copies"), gpu=gpu)
