@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,8 @@ def test_replications_give_intervals(capsys: pytest.CaptureFixture[str]) -> None
     path = ROOT / "examples" / "fork-join.toml"
     said = json.loads(simulate(str(path), "--replications", "4", "--seed", "1", "--json", capsys=capsys))
     assert said["requests_per_second"]["ci95"] > 0
+    latency = said["processes"][0]["latency_ns"]
+    assert 0 < latency["mean_ci95"] < latency["mean"]
     assert len(said["replication"]) == 4
     one = json.loads(simulate(str(path), "--json", capsys=capsys))
     assert one["requests_per_second"]["ci95"] is None
@@ -91,6 +94,86 @@ def test_parquet_has_every_request(tmp_path: Path, capsys: pytest.CaptureFixture
     assert len(frame) == said["processes"][0]["requests"]
     parts = ("host", "slot", "barrier", "pipe", "save", "room", "run")
     assert (frame["done_ns"] - frame["arrival_ns"] == sum(frame[f"{part}_ns"] for part in parts)).all()
+
+
+def test_parquet_of_replications_of_which_some_finish_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    polars = pytest.importorskip("polars")
+    target = tmp_path / "requests.parquet"
+    (tmp_path / "s.toml").write_text(
+        '[[kernel]]\nname = "a"\nworkgroups = 80\nduration = { mean = "1 ms" }\n[[process]]\nrequest = ["a"]\n'
+        'requests = 1\n[run]\nhorizon = "700 us"\nreplications = 8\n'
+    )
+    said = json.loads(simulate(str(tmp_path / "s.toml"), "--parquet", str(target), "--json", capsys=capsys))
+    finished = said["processes"][0]["requests"]
+    assert 0 < finished < 8
+    frame = polars.read_parquet(target)
+    assert len(frame) == frame["replication"].n_unique() == finished
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+def test_times_of_a_trace_that_is_none_are_one_line(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / f"run.{suffix}").write_text("{}")
+    (tmp_path / "s.toml").write_text(
+        f'[[kernel]]\nname = "a"\nworkgroups = 8\nduration = {{ trace = "run.{suffix}", kernel = "k" }}\n'
+        '[[process]]\nrequest = ["a"]\n[run]\nhorizon = "1 ms"\n'
+    )
+    assert main(["simulate", str(tmp_path / "s.toml")]) == 2
+    error = capsys.readouterr().err
+    assert "s.toml:4: kernel[0].duration" in error and error.count("\n") == 1
+
+
+def test_times_from_a_rocpd_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    guid = "_0001"
+    with sqlite3.connect(tmp_path / "run.db") as database:
+        for statement in (
+            f'CREATE TABLE "rocpd_metadata{guid}" (id INTEGER PRIMARY KEY, tag TEXT, value TEXT)',
+            f'CREATE TABLE "rocpd_string{guid}" (id INTEGER PRIMARY KEY, string TEXT)',
+            f'CREATE TABLE "rocpd_info_process{guid}" (id INTEGER PRIMARY KEY, nid INTEGER, pid INTEGER)',
+            f'CREATE TABLE "rocpd_info_agent{guid}" (id INTEGER PRIMARY KEY, absolute_index INTEGER, type TEXT)',
+            f'CREATE TABLE "rocpd_info_kernel_symbol{guid}" '
+            "(id INTEGER PRIMARY KEY, kernel_name TEXT, display_name TEXT)",
+            f'CREATE TABLE "rocpd_kernel_dispatch{guid}" (id INTEGER PRIMARY KEY, nid INTEGER, pid INTEGER, '
+            "tid INTEGER, agent_id INTEGER, kernel_id INTEGER, dispatch_id INTEGER, queue_id INTEGER, "
+            'stream_id INTEGER, start BIGINT, "end" BIGINT, workgroup_size_x INTEGER, workgroup_size_y INTEGER, '
+            "workgroup_size_z INTEGER, grid_size_x INTEGER, grid_size_y INTEGER, grid_size_z INTEGER)",
+            f'CREATE TABLE "rocpd_memory_copy{guid}" (id INTEGER PRIMARY KEY, nid INTEGER, pid INTEGER, tid INTEGER, '
+            'start BIGINT, "end" BIGINT, name_id INTEGER, dst_agent_id INTEGER, src_agent_id INTEGER, size INTEGER, '
+            "queue_id INTEGER, stream_id INTEGER)",
+            f'CREATE TABLE "rocpd_region{guid}" (id INTEGER PRIMARY KEY, nid INTEGER, pid INTEGER, tid INTEGER, '
+            'start BIGINT, "end" BIGINT, name_id INTEGER)',
+            f"INSERT INTO \"rocpd_metadata{guid}\" (tag, value) VALUES ('schema_version', '3')",
+            f'INSERT INTO "rocpd_info_process{guid}" VALUES (1, 1, 7)',
+            f"INSERT INTO \"rocpd_info_agent{guid}\" VALUES (2, 4, 'GPU')",
+            f"INSERT INTO \"rocpd_info_kernel_symbol{guid}\" VALUES (7, 'attn.kd', 'attn')",
+            f'INSERT INTO "rocpd_kernel_dispatch{guid}" VALUES '
+            "(1, 1, 1, 9, 2, 7, 42, 1, 3, 1000, 71000, 256, 1, 1, 1024, 1, 1)",
+        ):
+            database.execute(statement)
+    (tmp_path / "s.toml").write_text(
+        '[[kernel]]\nname = "a"\nworkgroups = 80\nduration = { trace = "run.db", kernel = "attn" }\n'
+        '[[process]]\nrequest = ["a"]\n[costs]\nwake = 0\npacket = 0\nbarrier = 0\nlaunch = 0\n'
+        '[run]\nhorizon = "1 ms"\n'
+    )
+    said = json.loads(simulate(str(tmp_path / "s.toml"), "--json", capsys=capsys))
+    assert said["processes"][0]["latency_ns"]["max"] == 70_000
+
+
+def test_a_snapshot_amid_comings_and_goings_has_who_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = ROOT / "examples" / "coming-and-going.toml"
+    counted = []
+    for at in ("10 ms", "30 ms", "60 ms", "110 ms"):
+        folder = tmp_path / at.replace(" ", "")
+        simulate(str(path), "--snapshot-at", at, "--snapshot-dir", str(folder), capsys=capsys)
+        assert main(["explain", str(folder), "--json"]) in (0, 1)
+        capsys.readouterr()
+        counted.append((folder / "mqds").read_text().count("queue on device"))
+    assert counted == [2, 2 + 2, 2 + 5, 2]
 
 
 def test_the_policies_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from ringscope.tabular import Row, Tabular
 STEPS = 200
 """How often progress is told in one run."""
 _T95 = (0.0, 12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-"""Student's t for a two-sided 95 % interval by degrees of freedom; 1.96 and a little beyond the table."""
+"""Student's t for a two-sided 95 % interval by degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,15 @@ class Estimate:
         if n == 1:
             return cls(mean)
         spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
-        return cls(mean, (_T95[n - 1] if n <= len(_T95) else 2.1) * spread)
+        return cls(mean, _t95(n - 1) * spread)
+
+
+def _t95(freedom: int) -> float:
+    """Student's t; beyond the table the first terms of its expansion about the normal's, good to a thousandth."""
+    if freedom < len(_T95):
+        return _T95[freedom]
+    z = 1.959964
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,8 @@ class Share:
     """What the processes of one kind got; latencies and parts in nanoseconds.
 
     ``parts`` are the mean of where a request's time went; with :data:`PARTS` as keys they sum to ``mean_ns``.
-    ``requests`` counts finished ones after the warm-up, of all replications.
+    ``requests`` counts finished ones after the warm-up, of all replications; ``latency`` estimates their mean latency
+    from the replications that finished any.
     """
 
     kind: ProcessKind
@@ -56,6 +65,7 @@ class Share:
     p99_ns: float
     max_ns: float
     parts: dict[str, float]
+    latency: Estimate
 
 
 @dataclass(frozen=True)
@@ -157,4 +167,5 @@ def _share(kind: ProcessKind, built: Built, logs: list[Array], seconds: float) -
         quantile(0.99),
         float(latency[-1]) if len(latency) else math.nan,
         mean,
+        Estimate.of([float((log["done"] - log["arrival"]).mean()) for log in mine if len(log)] or [math.nan]),
     )

@@ -225,9 +225,9 @@ def _parquet(outcome: Outcome, path: Path) -> None:
     for number, log in enumerate(outcome.logs):
         members = [of[int(thread)] for thread in log["thread"]]
         table = {
-            "replication": [number] * len(log),
-            "process": [member.kind.name for member in members],
-            "pid": [member.pid for member in members],
+            "replication": polars.Series([number] * len(log), dtype=polars.Int64),
+            "process": polars.Series([member.kind.name for member in members], dtype=polars.String),
+            "pid": polars.Series([member.pid for member in members], dtype=polars.Int64),
         }
         times = {f"{name}_ns": log[name] for name in ("arrival", "start", "done", *PARTS)}
         frames.append(polars.DataFrame(table | {"thread": log["thread"], "request": log["request"]} | times))
@@ -283,6 +283,7 @@ def data(outcome: Outcome) -> dict[str, Any]:
                 "requests_per_second_each": [round(value, 6) for value in share.per_second_each],
                 "latency_ns": {
                     "mean": _number(share.mean_ns),
+                    "mean_ci95": None if share.latency.half_width is None else round(share.latency.half_width, 1),
                     "p50": _number(share.p50_ns),
                     "p90": _number(share.p90_ns),
                     "p99": _number(share.p99_ns),
