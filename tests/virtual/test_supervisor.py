@@ -58,6 +58,26 @@ def test_sysfs_reads_lists_and_links_like_a_real_one(virtual: Runner) -> None:
     ]
 
 
+def test_sysfs_is_copied_and_listed_like_a_real_one(virtual: Runner, tmp_path: Path) -> None:
+    script = f"""
+        cp -r /sys/class/kfd/kfd/topology/. {tmp_path}/within && ls {tmp_path}/within
+        cp -r /sys/class/kfd/kfd/topology {tmp_path}/link && readlink {tmp_path}/link
+        cp -aL /sys/class/kfd/kfd {tmp_path}/all && ls {tmp_path}/all/topology/nodes/1 | head -1
+        ls -ld /sys/class/kfd/kfd/topology | cut -c1
+        ls -ld /sys/class/kfd/kfd/topology/ | cut -c1
+        ls -la /sys/class/kfd/kfd/ /dev/kfd /dev/dri | grep -c .
+        tar cf {tmp_path}/tar -C /sys/class/kfd/kfd/topology/ . && tar tf {tmp_path}/tar | grep -c properties
+        find /sys/class/kfd/kfd/topology/ -name gpu_id | sort
+    """
+    ran = virtual(None, "sh", "-c", script)
+    assert ran.out.splitlines()[:6] == [
+        "generation_id", "nodes", "system_properties", "../../../devices/virtual/kfd/kfd/topology", "caches", "l",
+    ]  # fmt: skip
+    assert ran.out.splitlines()[6] == "d"
+    assert ran.out.splitlines()[-2:] == [f"/sys/class/kfd/kfd/topology/nodes/{node}/gpu_id" for node in (0, 1)]
+    assert all(line.startswith("ringscope: ") for line in ran.err.splitlines()), ran.err
+
+
 def test_files_of_the_host_are_untouched(virtual: Runner, tmp_path: Path) -> None:
     (tmp_path / "host").write_text("host")
     ran = virtual(None, "sh", "-c", f"cat {tmp_path}/host; echo more >> {tmp_path}/host; cat /no/such/file; echo $?")

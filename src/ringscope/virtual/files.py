@@ -12,7 +12,7 @@ import fcntl
 import os
 import stat
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -83,13 +83,22 @@ class Tree:
             return path
         return None
 
+    def left(self, path: str) -> str | None:
+        """The host's path that is meant by one through a virtual folder and out of it again (``/dev/dri/..``)."""
+        within, out, _ = path.partition("/..")
+        return os.path.normpath(path) if out and self.virtual(within) else None
+
+    def followed(self, path: str) -> str:
+        """The virtual path that a virtual path leads to, links followed."""
+        return os.path.realpath(self.folder + path)[len(self.folder) :]
+
     def real(self, path: str, opening: bool = False) -> str:
         """Where a virtual path lies in the folder, after what is live there has been refreshed."""
         where = os.path.normpath(self.folder + path)
         if not self._live and not self._live_folders:
             return where
         # A link (/sys/class/kfd/kfd) leads to the place that is live.
-        home = os.path.realpath(where)[len(self.folder) :]
+        home = self.followed(path)
         if opening and home in self._live:
             self._write(home, self._live[home]())
         for folder, content in self._live_folders.items():
@@ -167,6 +176,9 @@ class Files:
         self._opens = {number["open"], number["openat"], number["openat2"]}
         self._stats = {number["stat"], number["lstat"], number["newfstatat"]}
         self._links = {number["readlink"], number["readlinkat"]}
+        self._attributes = {number[name] for name in ("getxattr", "lgetxattr", "listxattr", "llistxattr")}
+        self._plain |= self._attributes
+        self._looks = self._attributes | self._stats | {number["statx"]}
 
     def handle(self, notification: seccomp.Notification) -> None:
         """Answer one call; raises OSError with the errno to answer."""
@@ -191,7 +203,15 @@ class Files:
             base = remote.folder(tid) if folder == _AT_FDCWD else remote.descriptor(tid, folder)
             path = f"{base}/{path}"
         virtual = self._tree.virtual(path)
-        if virtual is None:
+        if virtual and path.endswith(("/", "/.")):
+            # A slash behind a link asks for what it leads to, whatever the call says of links.
+            virtual = self._tree.followed(virtual)
+        if virtual is None and nr in self._looks and (outside := self._tree.left(path)):
+            status = os.stat(outside)  # noqa: PTH116
+            if nr in self._attributes:
+                raise OSError(errno.EOPNOTSUPP, "no attributes")
+            self._stat_answer(call, tid, nr, args, status, None)
+        elif virtual is None:
             self._listener.proceed(call)
         elif virtual.startswith(_ROOTS_OWN) and remote.user(tid) not in (0, os.geteuid()):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -205,15 +225,11 @@ class Files:
         elif nr in self._stats or nr == number["statx"]:
             follow = not (nr == number["lstat"] or flags & _AT_SYMLINK_NOFOLLOW)
             status = os.stat(self._tree.real(virtual), follow_symlinks=follow)  # noqa: PTH116
-            device = DEVICES.get(virtual)
-            if nr == number["statx"]:
-                remote.write(tid, args[4], _statx(status, device))
-            else:
-                remote.write(tid, at[1], _stat(status, device))
-            self._listener.reply(call)
+            self._stat_answer(call, tid, nr, args, status, DEVICES.get(virtual))
         else:
             os.stat(self._tree.real(virtual))  # noqa: PTH116
-            self._listener.reply(call)
+            # sysfs, debugfs and devices have no attributes beside these; who copies them asks all the same.
+            self._listener.reply(call, error=errno.EOPNOTSUPP if nr in self._attributes else 0)
 
     def _open(self, call: int, tid: int, path: str, flags: int) -> None:
         cloexec = bool(flags & os.O_CLOEXEC)
@@ -225,6 +241,15 @@ class Files:
             self._listener.give(call, fd, cloexec)
         finally:
             os.close(fd)
+
+    def _stat_answer(
+        self, call: int, tid: int, nr: int, args: Sequence[int], status: os.stat_result, device: int | None
+    ) -> None:
+        if nr == seccomp.READS_PATH["statx"]:
+            remote.write(tid, args[4], _statx(status, device))
+        else:
+            remote.write(tid, args[1 if nr in self._plain else 2], _stat(status, device))
+        self._listener.reply(call)
 
     def _stat_descriptor(self, call: int, tid: int, fd: int, where: int, statx: bool = False) -> None:
         name = remote.descriptor(tid, fd)
