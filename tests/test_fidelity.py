@@ -61,4 +61,6 @@ def test_the_test_that_is_named_exists(name: str) -> None:
 
 def test_all_standings_are_in_use_and_explained() -> None:
     assert {row.standing for row in table()} == set(Standing)
-    assert len({standing.meaning for standing in Standing}) == len(Standing)
+    meanings = [standing.meaning for standing in Standing]
+    assert all(isinstance(meaning, str) and meaning for meaning in meanings)
+    assert len(set(meanings)) == len(meanings)

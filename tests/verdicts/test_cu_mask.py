@@ -45,3 +45,9 @@ def test_what_was_asked_must_be_known() -> None:
 def test_no_bit_is_lost_or_counted_twice(mask: int, xccs: int) -> None:
     assert sum(asked_per_xcc(mask, xccs, None, pairs=False)) == mask.bit_count()
     assert sum(asked_per_xcc(mask, xccs, 80, pairs=False)) == (mask & (1 << 80) - 1).bit_count()
+
+
+@given(st.integers(0, (1 << 320) - 1))
+def test_a_wgp_is_taken_whole_when_either_of_its_cus_is_asked_for(mask: int) -> None:
+    either = (mask | mask >> 1) & int("01" * 160, 2)
+    assert asked_per_xcc(mask, 1, None, pairs=True) == (2 * either.bit_count(),)

@@ -1,6 +1,7 @@
 from asking import NO, UNDECIDED, YES, ask
 from machines import machine
 
+from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.rehearse import ProcessSpec, rehearse
 
@@ -24,3 +25,15 @@ def test_a_queue_without_a_slot_beside_free_ones_is_open() -> None:
 def test_queues_without_a_vmid_share_slots_too() -> None:
     found = ask("shared-slot", rehearse(MachineSpec.of("mi300a", partition="cpx"), [ProcessSpec((0,))] * 7).snapshot())
     assert (found.verdict, found.summary) == (YES, "2 active queues without a slot, for want of VMIDs")
+
+
+def test_only_those_in_a_slot_are_counted_as_placed() -> None:
+    crowded = ask("shared-slot", machine({pid: [7] * 5 for pid in range(500, 505)}))
+    assert "24 of 25 active queues hold a slot on every XCC" in crowded.because[0].text
+
+
+def test_copy_queues_need_no_slot() -> None:
+    run = rehearse(MachineSpec.of("mi308x"), [ProcessSpec((0,))])
+    node = run.kfd.machine.nodes[0]
+    run.kfd.create_queue(4242, CreateQueue(node.gpu_id, IoctlQueueType.SDMA, 0x10000, 4096, 0x20000, 0x20008))
+    assert ask("shared-slot", run.snapshot()).summary == "2 queues, 2 slots per XCC, 22 free"
