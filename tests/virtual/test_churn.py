@@ -246,6 +246,15 @@ def test_a_death_behind_any_step_leaves_nothing_and_disturbs_nobody(gpu: str) ->
         assert len(w.people) == 1
 
 
+def test_a_process_that_dies_while_it_opens_the_driver_leaves_no_descriptor() -> None:
+    with world() as w:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(3):
+            with pytest.raises(OSError):
+                Client.open(FIRST_PID, 1, w.gpu.store)
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_a_wait_for_nothing_outlives_the_death_of_another() -> None:
     with world() as w:
         who, other = w.born(), w.born()

@@ -48,20 +48,12 @@ class Client:
     @classmethod
     def open(cls, pid: int, number: int, store: Store) -> Client:
         """The client of process ``pid``; OSError when the process has gone already."""
+        # First what fails when the process has just been killed: nothing may be held for it then.
+        who, name, pidfd = identity(pid), remote.name_of(pid), os.pidfd_open(pid)
         fd = os.memfd_create(f"ringscope-kfd-{number}", os.MFD_CLOEXEC)
         os.ftruncate(fd, MMIO_OFFSET + mmap.PAGESIZE)
         page = mmap.mmap(fd, DOORBELL_BYTES)
-        return cls(
-            pid,
-            number,
-            identity(pid),
-            remote.name_of(pid),
-            fd,
-            os.pidfd_open(pid),
-            page,
-            memoryview(page).cast("Q"),
-            AddressSpace(pid, store),
-        )
+        return cls(pid, number, who, name, fd, pidfd, page, memoryview(page).cast("Q"), AddressSpace(pid, store))
 
     def add_buffer(self, gpu_id: int, va: int, size: int, flags: int) -> Buffer:
         """A buffer with a handle of its own, entered in the address space."""
