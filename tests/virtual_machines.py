@@ -1,19 +1,29 @@
 """A client of this very process and a command processor, for tests that need no supervisor."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
 
 from ringscope.stack.kfd.records import IoctlQueueType
+from ringscope.stack.machine import MachineSpec
 from ringscope.virtual.client import Client
-from ringscope.virtual.kernels import Kernels, Policy
+from ringscope.virtual.kernels import WORKGROUP_NS, Kernels, Policy
 from ringscope.virtual.memory import Buffer, Flags, Store
 from ringscope.virtual.processor import Processor
 from ringscope.virtual.ring import Ring
 
+if TYPE_CHECKING:
+    from ringscope.virtual.timed import Timed
+
 GPU = 0xABCD
+SLOTS = tuple((pipe, queue) for queue in range(2, 8) for pipe in range(4))
 
 
 @dataclass
@@ -51,7 +61,14 @@ class Bench:
         number = len(self.processor.rings)
         ring = Ring(self.client, number, GPU, kind, base, size, pointers + 0x80, pointers + 0x38, number, priority, 100)
         self.processor.add(ring)
+        self.seat()
         return ring
+
+    def seat(self) -> None:
+        """Let the engine that gives kernels their time, if any, follow the rings: each has a slot of its own."""
+        if timed := self.processor.kernels.timed:
+            compute = [ring for ring in self.processor.rings if not ring.type.is_sdma]
+            timed.follow({ring: (SLOTS[ring.number], ring.priority, ()) for ring in compute})
 
     def submit(self, ring: Ring, *packets: bytes) -> None:
         """Write AQL packets behind one another and ring the doorbell."""
@@ -77,13 +94,20 @@ class Bench:
         return int.from_bytes(self.client.space.read(signal + 8, 8), "little", signed=True)
 
 
+def _timed() -> Timed:
+    pytest.importorskip("numba")
+    from ringscope.virtual.timed import Timed
+
+    return Timed(MachineSpec.of("mi210").nodes[0], SLOTS, WORKGROUP_NS)
+
+
 @contextmanager
 def bench(policy: Policy = Policy.REFUSE) -> Iterator[Bench]:
     """A bench that leaves nothing behind."""
     store = Store(1 << 30, 1 << 30)
     client = Client.open(os.getpid(), 1, store)
     try:
-        yield Bench(store, client, Processor(Kernels(policy, 104), None))
+        yield Bench(store, client, Processor(Kernels(_timed() if policy is Policy.TIME else None, "90a"), None))
     finally:
         client.close()
         assert not any(store.used.values())

@@ -18,7 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "stack": {"parts", *CURRENCY},
     "engine": {"parts"},
     "scenario": {"parts", "stack", "engine", *CURRENCY},
-    "virtual": {"parts", "stack", "engine", *CURRENCY},
+    "virtual": {"parts", "stack", "engine", "scenario", *CURRENCY},  # its kernels take the time that a simulation says
     "evidence": {"parts", *CURRENCY},
     "capture": {"parts", "evidence", *CURRENCY},
     "join": {"parts", *CURRENCY},

@@ -125,11 +125,13 @@ def test_work_items_may_be_counted_instead_of_workgroups(monkeypatch: pytest.Mon
     with bench(Policy.TIME) as b:
         grids = []
 
-        def duration(job: Dispatch) -> int:
-            grids.append(job.grid)
-            return 0
+        from ringscope.virtual.timed import Flight
 
-        monkeypatch.setattr(b.processor.kernels, "duration_ns", duration)
+        def dispatch(ring: Ring, name: str, job: Dispatch, *how: object) -> Flight:
+            grids.append(job.grid)
+            return Flight(ring, 0, name, 0, job, 0)
+
+        monkeypatch.setattr(b.processor.kernels.timed, "dispatch", dispatch)
         ring, room = queue(b), b.memory()
         submit(b, ring, shader(b, room), *(packet(pm4.DISPATCH_DIRECT, 640, 4, 1, flag) for flag in (1, 1 << 5)))
         assert grids == [(640 * 64, 8, 1), (640, 4, 1)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ringscope.engine import codes, core, events
 from ringscope.engine.codes import ID_BITS, LIMIT_NS, TIME_SHIFT, WORKGROUP_BITS
-from ringscope.engine.spec import Control, Op, Packet, Room, Spec, SpecError, check_packet
+from ringscope.engine.spec import Control, Op, Packet, Queue, Room, Spec, SpecError, check_packet
 from ringscope.engine.state import Array, build, fill_packet, more_workgroups, pack, unpack
 from ringscope.records import dataclass
 
@@ -139,6 +139,10 @@ class Engine:
         row = self.state.packet[number]
         return int(row["done_at"]) if row["state"] == codes.COMPLETE else None
 
+    def began_at(self, number: int) -> int:
+        """When the first workgroup of a dispatch was placed, -1 before."""
+        return int(self.state.packet[number]["first_at"])
+
     def forget(self, number: int) -> None:
         """Give up a complete packet or signal from outside; its number may be used again."""
         if self.done_at(number) is None:
@@ -159,6 +163,28 @@ class Engine:
         self.state = self.state._replace(control=np.concatenate([rows[:place], row, rows[place:]]))
         self.state.g[0]["controls"] += 1
         self._post(at, codes.DEVICE, codes.CONTROL)
+
+    def assign(self, queue: int, wanted: Queue) -> None:
+        """Have a queue of the spec stand for another: its process (while it is not active), rank, priorities, CU mask.
+
+        What has been placed by then stays where it is.
+        """
+        row = self.state.queue[queue]
+        row["process"], row["rank"] = wanted.process, wanted.rank
+        row["pipe_priority"], row["queue_priority"] = wanted.pipe_priority, wanted.queue_priority
+        machine = self.spec.machine
+        everything = [(1 << cus) - 1 for _ in range(machine.xccs) for cus in machine.cus]
+        mask = np.array([m & e for m, e in zip(wanted.cu_mask or everything, everything, strict=True)], np.int64)
+        same = np.flatnonzero((self.state.mask == mask).all(axis=1))
+        if not same.size:
+            self.state = self.state._replace(mask=np.vstack([self.state.mask, mask]))
+        row["mask"] = same[0] if same.size else len(self.state.mask) - 1
+
+    @property
+    def settled(self) -> bool:
+        """Whether every change so far has been carried out."""
+        g = self.state.g[0]
+        return bool(g["control_next"] == g["controls"] and g["in_control"] < 0)
 
     def _row(self) -> int:
         """A packet row for the outside, with a time of its own."""

@@ -14,6 +14,7 @@ from ringscope.engine.costs import QUEUE_CREATE_NS, costs_for
 from ringscope.engine.policies import Placement, Scheduler
 from ringscope.engine.state import State, rounds
 from ringscope.errors import InputError
+from ringscope.parts.catalogue import Device
 from ringscope.parts.mqd import PIPE_PRIORITY
 from ringscope.records import dataclass, replace
 from ringscope.scenario.changes import Call, Diary, Life, destroy
@@ -155,6 +156,13 @@ def engine_machine(node: NodeSpec, slots: tuple[tuple[int, int], ...]) -> engine
         sdma_engines=sum(node.sdma_engines),
         scheduler=_SCHEDULERS[node.scheduling],
     )
+
+
+def room(part: Device, waves: int, vgprs: int, lds: int) -> engine.Room:
+    """What a workgroup of so many waves takes of a CU: ``vgprs`` registers a wave, ``lds`` bytes."""
+    per_simd = part.vgpr_bytes_per_cu // (part.simd_per_cu * part.wave_size * 4)
+    units = engine.vgpr_units(waves, vgprs, per_simd, 8 if per_simd >= 512 else 4, part.waves_per_simd)
+    return engine.Room(waves, units, lds)
 
 
 @dataclass(frozen=True)
@@ -411,17 +419,12 @@ class _Assembly:
         return self.dispatches[alike]
 
     def _dispatch(self, kernel: Kernel, kind: ProcessKind, ring: int) -> engine.Packet:
-        part = self.node.part
-        per_simd = part.vgpr_bytes_per_cu // (part.simd_per_cu * part.wave_size * 4)
-        vgprs = engine.vgpr_units(
-            kernel.waves, kernel.vgprs, per_simd, 8 if per_simd >= 512 else 4, part.waves_per_simd
-        )
         packet = engine.Packet(
             engine.Op.DISPATCH,
             ring,
             workgroups=kernel.workgroups,
             jitter_permille=round(kernel.jitter * 1000),
-            need=engine.Room(kernel.waves, vgprs, kernel.lds),
+            need=room(self.node.part, kernel.waves, kernel.vgprs, kernel.lds),
             barrier=kind.barrier,
             host_ns=kind.submit_ns,
         )
@@ -458,7 +461,7 @@ class _Assembly:
                     pipe_priority=PIPE_PRIORITY[queue.request.priority],
                     queue_priority=queue.request.priority,
                     slot=slots.index(queue.slot) if queue.slot is not None else None,
-                    cu_mask=_cu_mask(queue, self.node.arrays),
+                    cu_mask=cu_mask(queue.cu_masks, self.node.arrays),
                     sdma_engine=queue.sdma.engine if queue.sdma is not None else None,
                     active=queue not in self.late,
                 )
@@ -535,10 +538,10 @@ def _workgroup_times(
     return engine.Times(tuple(max(1, 2000 * whole // turns) for whole in time.quantiles))
 
 
-def _cu_mask(queue: KfdQueue, arrays: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
-    """The mask that the driver wrote (16 bits a shader array) as bits over the CUs of each shader engine."""
+def cu_mask(written: tuple[tuple[int, ...], ...], arrays: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """The masks that the driver wrote (16 bits a shader array) as bits over the CUs of each shader engine."""
     masks = []
-    for xcc in queue.cu_masks:
+    for xcc in written:
         for word, engine_arrays in zip(xcc, arrays, strict=False):
             bits, at = 0, 0
             for sh, cus in enumerate(engine_arrays):

@@ -11,13 +11,16 @@ import shlex
 from contextlib import ExitStack
 from pathlib import Path
 
+from ringscope.errors import InputError
 from ringscope.records import replace
 from ringscope.verbs import Result, picture_options
 from ringscope.virtual import session
-from ringscope.virtual.injection import KINDS
-from ringscope.virtual.kernels import Policy
+from ringscope.virtual.injection import KINDS, time_ns
+from ringscope.virtual.kernels import WORKGROUP_NS, Policy
 from ringscope.virtual.session import Options
 from ringscope.virtual.supervisor import say
+
+LONGEST_NS = 2_000_000_000
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +32,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kernels", choices=[policy.value for policy in Policy], default=Policy.REFUSE.value,
         help="the program's own kernels are not computed: refuse them, or let them take their modelled time",
+    )  # fmt: skip
+    parser.add_argument(
+        "--workgroup-time", default=f"{WORKGROUP_NS // 1000}us", metavar="TIME",
+        help="what a workgroup of such a kernel lasts under --kernels time (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--fault",
@@ -44,7 +51,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     """Run it; a picture takes a recording, which is kept only when asked for."""
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
-    options = Options(args.gpu, Policy(args.kernels), args.record, tuple(args.fault))
+    lasts = time_ns(args.workgroup_time, "--workgroup-time")
+    if not 0 < lasts <= LONGEST_NS:
+        raise InputError("a workgroup lasts 1ns to 2s", "--workgroup-time")
+    options = Options(args.gpu, Policy(args.kernels), lasts, args.record, tuple(args.fault))
     data: dict[str, object] = {
         "schema": "ringscope.exec/1",
         "command": shlex.join(command),

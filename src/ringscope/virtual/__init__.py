@@ -9,7 +9,8 @@ decided by the modelled driver (:mod:`ringscope.stack.kfd`); rings that have a s
 
 What is real and what is not: queues, memory, copies, fills, fences, events and everything debugfs shows are what the
 program's calls make of them. A program's own kernels are not computed (:mod:`.kernels` says which few are carried
-out). Queues take turns by priority, then round robin, at packet borders; no packet is preempted half way.
+out); they can be let run without computing, for the time that the event engine says, in competition with each other
+(:mod:`.timed`). All other packets take no time: queues take turns by priority, then round robin, at packet borders.
 
 Use this room to see what a program asks of the driver, or to run a ROCm program's host side in CI. To ask how long
 something takes on a real device, use :mod:`ringscope.scenario`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from typing import TYPE_CHECKING
 
 from ringscope.parts.fidelity import Behaviour, Standing
@@ -55,7 +54,7 @@ def run(cp: Processor, ring: Ring) -> int:
             ring.last, ring.waiting = rang, True
             return taken
         try:
-            if ring.busy and packet[1] & 1:
+            if ring.busy and packet[1] & 1 and kind != DISPATCH:  # a kernel waits where it gets its time
                 raise Stall
             _execute(cp, ring, kind, packet)
         except Stall:
@@ -73,25 +72,16 @@ def run(cp: Processor, ring: Ring) -> int:
         else:
             space.write64(ring.read_va, index + 1)
         signal = words[(here + at + 56) >> 3] if here else int.from_bytes(packet[56:64], "little")
-        if signal and not (kind == DISPATCH and ring.held_until_ns):
+        if ring.held:
+            ring.held.signal = signal
+            ring.busy.append(ring.held)
+            ring.held = None
+        elif signal:
             event = signals.complete(client, signal, cp.began)
             if event and cp.record:
                 cp.record.interrupt(client, ring, event)
-        if ring.held_until_ns:
-            ring.busy.append((ring.held_until_ns, signal))
-            ring.held_until_ns = 0
     ring.waiting = True
     return taken
-
-
-def retire(ring: Ring, now_ns: int) -> int:
-    """Complete the kernels of a ring whose modelled time is over; returns how many."""
-    done = [item for item in ring.busy if item[0] <= now_ns]
-    for item in done:
-        ring.busy.remove(item)
-        if item[1]:
-            signals.complete(ring.client, item[1], signals.gpu_clock())
-    return len(done)
 
 
 def _execute(cp: Processor, ring: Ring, kind: int, packet: bytes) -> None:
@@ -126,8 +116,3 @@ def _execute(cp: Processor, ring: Ring, kind: int, packet: bytes) -> None:
             cp.record.packet(ring, "pm4-ib", {"address": words[1] | words[2] << 32, "dwords": words[3] & 0xFFFFF})
     else:
         raise Fault(ERROR_PACKET, f"packet {ring.index} is invalid: type {kind}, header {packet[:4].hex()}")
-
-
-def wait_until(ring: Ring, duration_ns: int) -> None:
-    """The dispatch being executed completes ``duration_ns`` from now."""
-    ring.held_until_ns = time.monotonic_ns() + duration_ns

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringscope.records import dataclass, field
+from ringscope.records import dataclass, field, replace
 from ringscope.virtual.memory import PAGE, AddressSpace
 
 _ELF = b"\x7fELF\x02\x01\x01"
@@ -26,6 +26,27 @@ _MOST = 1 << 22
 """Largest note or table read: a length in memory is not believed beyond it."""
 
 
+_WAVE32 = 1 << 10
+_UNIFIED = ("90a", "940", "941", "942", "950")
+"""Targets whose VGPRs and AGPRs are one file of 512, given out eight at a time."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one wave of a kernel needs: work-items of it, and vector registers (AGPRs among them)."""
+
+    wave_size: int = 64
+    vgprs: int = 0
+
+    @classmethod
+    def read(cls, descriptor: bytes, gfx: str) -> Needs:
+        """From the 64 bytes of a kernel descriptor (LLVM AMDGPUUsage, COMPUTE_PGM_RSRC1 and kernel code properties)."""
+        rsrc1, properties = struct.unpack_from("<I4xH", descriptor, 48)
+        wave_size = 32 if len(gfx) > 3 and properties & _WAVE32 else 64
+        granule = 8 if wave_size == 32 or gfx in _UNIFIED else 4
+        return cls(wave_size, ((rsrc1 & 63) + 1) * granule)
+
+
 @dataclass(frozen=True)
 class Kernel:
     """A kernel and where its arguments lie: name to (byte offset, bytes). A ``bare`` one has neither."""
@@ -34,13 +55,15 @@ class Kernel:
     arguments: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     bare: bool = False
     kernarg_bytes: int = 0
+    descriptor: bytes = bytes(64)
 
 
 def kernel_at(space: AddressSpace, address: int) -> Kernel:
     """The kernel whose descriptor lies at ``address``; an unknown one is named by its address."""
     head = space.read(address, 64)
     kernarg_bytes, entry = struct.unpack_from("<I4xq", head, 8)
-    unknown = Kernel(f"at {address:#x}", bare=entry == _BARE_ENTRY and not kernarg_bytes, kernarg_bytes=kernarg_bytes)
+    bare = entry == _BARE_ENTRY and not kernarg_bytes
+    unknown = Kernel(f"at {address:#x}", bare=bare, kernarg_bytes=kernarg_bytes, descriptor=head)
     buffer = space.find(address)
     base = address & -PAGE
     lowest = max(buffer.va if buffer else 0, base - _FURTHEST * PAGE)
@@ -49,7 +72,8 @@ def kernel_at(space: AddressSpace, address: int) -> Kernel:
         if base < lowest:
             return unknown
     try:
-        return _from_elf(lambda va, size: space.read(base + va, min(size, _MOST)), address - base) or unknown
+        found = _from_elf(lambda va, size: space.read(base + va, min(size, _MOST)), address - base)
+        return replace(found, descriptor=head) if found else unknown
     except (struct.error, ValueError, OSError, LookupError, TypeError, AttributeError, RecursionError):
         # Memory of the program: whatever stands there, it may cost the kernel its name and nothing more.
         return unknown

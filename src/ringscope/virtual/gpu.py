@@ -352,6 +352,7 @@ class Gpu:
         """SET_CU_MASK."""
         self._report_progress()
         self.kfd.set_cu_mask(client.pid, number, mask)
+        self._remap()
 
     def set_gws(self, client: Client, number: int, count: int) -> None:
         """ALLOC_QUEUE_GWS."""
@@ -380,12 +381,18 @@ class Gpu:
         self._see_slots()
 
     def _see_slots(self) -> None:
+        seats = {}
         for ring in self.processor.rings:
             pid = ring.client.pid
+            queue = self.kfd.queue(pid, ring.number)
             if ring.type.is_sdma:
-                ring.mapped = not self.kfd.queue(pid, ring.number).evicted
+                ring.mapped = not queue.evicted
             else:
-                ring.mapped = self.kfd.slot(pid, ring.number) is not None
+                slot = self.kfd.slot(pid, ring.number)
+                ring.mapped = slot is not None
+                seats[ring] = (slot, ring.priority, queue.cu_masks)
+        if self.processor.kernels.timed:
+            self.processor.kernels.timed.follow(seats)
 
     def rotate(self) -> None:
         """The time slice of an over-subscribed device is over: the firmware lets others into the slots."""

@@ -75,10 +75,7 @@ def _value(kind: str, text: str | None, where: str) -> int:
             raise InputError(f"no errno is called {text}", where)
         return code
     if kind in ("evict", "hang", "fence"):
-        found = re.fullmatch(r"(\d+)(ns|us|ms|s)", text or "10ms")
-        if not found:
-            raise InputError("needs a time", where, "such as 50ms")
-        return int(found[1]) * _UNITS[found[2]]
+        return time_ns(text or "10ms", where)
     if kind in ("reset", "kill"):
         if text:
             raise InputError("takes no value", where)
@@ -87,6 +84,14 @@ def _value(kind: str, text: str | None, where: str) -> int:
     if not found or (kind != "memory" and found[2]):
         raise InputError("needs a number", where, "such as memory=2G or sdma=1")
     return int(found[1]) * _SIZES[found[2]]
+
+
+def time_ns(text: str, where: str) -> int:
+    """Nanoseconds of a time such as ``50ms``; InputError naming ``where`` when it is none."""
+    found = re.fullmatch(r"(\d+)(ns|us|ms|s)", text)
+    if not found:
+        raise InputError("needs a time", where, "such as 50ms")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 class Faults:

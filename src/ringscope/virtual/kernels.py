@@ -3,13 +3,12 @@
 No instruction is executed here. A runtime's blit kernel is known by its name in the loaded code object (HIP) or by the
 shape of its arguments (ROCr), and its effect on memory is produced directly; without that, uploads of code and small
 copies would silently leave zeros. Any other kernel is refused by default (the queue gets an error that names it), or
-takes its modelled time and leaves memory alone.
+takes its modelled time (:mod:`.timed`) and leaves memory alone.
 """
 
 from __future__ import annotations
 
 import struct
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
@@ -17,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.records import dataclass
-from ringscope.virtual import aql
-from ringscope.virtual.codeobject import Kernel, kernel_at
+from ringscope.virtual.codeobject import Kernel, Needs, kernel_at
 from ringscope.virtual.faults import ERROR_CODE, ERROR_DIMENSIONS, Fault, Stall
 
 if TYPE_CHECKING:
     from ringscope.virtual.client import Client
     from ringscope.virtual.processor import Processor
     from ringscope.virtual.ring import Ring
+    from ringscope.virtual.timed import Flight, Timed
 
 FIDELITY = (
     Behaviour(
@@ -36,6 +35,10 @@ FIDELITY = (
         "tests/virtual/test_kernels.py::test_rocrs_copies_are_known_by_their_arguments",
     ),
 )
+
+
+WORKGROUP_NS = 5_000
+"""What a workgroup of a program's own kernel lasts unless ``--workgroup-time`` says otherwise."""
 
 
 class Policy(Enum):
@@ -73,11 +76,14 @@ class Dispatch:
 
 
 class Kernels:
-    """Kernels seen so far, by process and descriptor, and how often each ran without computing."""
+    """Kernels seen so far, by process and descriptor, and how often each ran without computing.
 
-    def __init__(self, policy: Policy, cus: int) -> None:
-        self.policy = policy
-        self.cus = cus
+    ``timed`` gives a program's own kernels their time; without it they are refused. ``gfx`` is the device's target.
+    """
+
+    def __init__(self, timed: Timed | None = None, gfx: str = "") -> None:
+        self.timed = timed
+        self._gfx = gfx
         self.skipped: Counter[str] = Counter()
         self.carried_out = 0
         self._known: dict[tuple[int, int], Kernel] = {}
@@ -95,36 +101,32 @@ class Kernels:
         kernel = self._known.get(key)
         if kernel is None:
             kernel = self._known[key] = kernel_at(ring.client.space, job.kernel)
+        barrier = bool(packet[1] & 1)
+        if barrier and ring.busy and (kernel.bare or kernel.name in _HIP):
+            raise Stall
         if self._blit(ring, kernel, job):
             self.carried_out += 1
-            how = "carried-out"
+            if cp.record:
+                cp.record.dispatch(ring, kernel.name, "carried-out", job)
         else:
-            aql.wait_until(ring, self._own(kernel.name, job))
-            how = "timed"
-        if cp.record:
-            cp.record.dispatch(ring, kernel.name, how, job)
+            ring.held = self._own(ring, kernel.name, job, Needs.read(kernel.descriptor, self._gfx), barrier)
 
     def launch(self, cp: Processor, ring: Ring, name: str, workgroup: Sequence[int], grid: Sequence[int]) -> None:
         """Time or refuse a kernel that a PM4 packet starts; both sizes are three numbers of work-items."""
         job = Dispatch(3, (workgroup[0], workgroup[1], workgroup[2]), (grid[0], grid[1], grid[2]), 0, 0, 0, 0)
-        ring.busy.append((time.monotonic_ns() + self._own(name, job), 0))
-        if cp.record:
-            cp.record.dispatch(ring, name, "timed", job)
+        ring.busy.append(self._own(ring, name, job, Needs(), False))
 
-    def _own(self, name: str, job: Dispatch) -> int:
-        """How long a kernel of the program's own takes; Fault when such kernels are refused."""
-        if self.policy is Policy.REFUSE:
+    def _own(self, ring: Ring, name: str, job: Dispatch, needs: Needs, barrier: bool) -> Flight:
+        """Start a kernel of the program's own; Fault when such kernels are refused."""
+        if self.timed is None:
             raise Fault(
                 ERROR_CODE,
                 f"kernel {name} cannot be computed here; --kernels time lets kernels take their modelled "
                 f"time and leaves results undefined",
             )
+        flight = self.timed.dispatch(ring, name, job, needs, barrier)
         self.skipped[name] += 1
-        return self.duration_ns(job)
-
-    def duration_ns(self, job: Dispatch) -> int:
-        """Modelled time of a kernel: rounds of workgroups over the CUs, 5 us each, and 2 us to launch."""
-        return 2_000 + 5_000 * -(-job.workgroups // (2 * self.cus))
+        return flight
 
     def _blit(self, ring: Ring, kernel: Kernel, job: Dispatch) -> bool:
         """Produce the effect of a runtime's own kernel; False when it is none. Raises Stall while one waits."""

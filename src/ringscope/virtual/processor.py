@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from ringscope.virtual.ring import UNRUNG, Ring
 if TYPE_CHECKING:
     from ringscope.virtual.kernels import Kernels
     from ringscope.virtual.record import Recorder
+    from ringscope.virtual.timed import Flight
 
 BATCH = 64
 """Most packets of one ring before others are looked at."""
@@ -69,6 +69,10 @@ class Processor:
         done = 0
         if self.halted:
             return 0
+        if self.kernels.timed:
+            for flight in self.kernels.timed.finished():
+                self._retire(flight)
+                done += 1
         for ring in self.rings:
             if ring.client.doorbells[ring.slot] == ring.last and not ring.waiting:
                 continue
@@ -81,12 +85,11 @@ class Processor:
         return done
 
     def _serve(self, ring: Ring) -> int:
-        retired = aql.retire(ring, time.monotonic_ns()) if ring.busy else 0
         try:
             taken = _RUN.get(ring.type, sdma.run)(self, ring)
             if taken and self.on_packet:
                 self.on_packet(ring)
-            return retired + taken
+            return taken
         except Fault as fault:
             self.stop(ring, str(fault), fault.code)
         except MemoryFault as fault:
@@ -97,6 +100,19 @@ class Processor:
             if error.errno != errno.ESRCH:
                 self._memory_fault(ring, f"touched memory that the program no longer has ({error.strerror})", 0)
         return 1
+
+    def _retire(self, flight: Flight) -> None:
+        """A kernel's modelled time is over."""
+        ring = flight.ring
+        ring.busy.remove(flight)
+        if self.record:
+            self.record.dispatch(ring, flight.name, "timed", flight.job, flight)
+        if flight.signal and not ring.fault:
+            with suppress(OSError):  # the signal may be gone with the process
+                began, ended = signals.gpu_clock_at(flight.began), signals.gpu_clock_at(flight.ended)
+                event = signals.complete(ring.client, flight.signal, began, ended)
+                if event and self.record:
+                    self.record.interrupt(ring.client, ring, event)
 
     def _memory_fault(self, ring: Ring, why: str, va: int) -> None:
         self.stop(ring, why, ERROR_NONE)

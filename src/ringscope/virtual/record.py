@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ringscope.virtual.client import Client
     from ringscope.virtual.kernels import Dispatch
     from ringscope.virtual.ring import Ring
+    from ringscope.virtual.timed import Flight
 
 SCHEMA = "ringscope.recording/1"
 NAME = "recording.jsonl"
@@ -93,16 +94,18 @@ class Recorder:
         self._event(Kind.PACKET, ring.client.pid, {"qid": ring.number, "index": ring.index, "type": kind, **attrs})
         self.counters[f"packet:{kind}"] += 1
 
-    def dispatch(self, ring: Ring, name: str, how: str, job: Dispatch) -> None:
-        """A kernel dispatch: carried out (a runtime's own), or timed."""
+    def dispatch(self, ring: Ring, name: str, how: str, job: Dispatch, flight: Flight | None = None) -> None:
+        """A kernel dispatch: carried out (a runtime's own), or timed, when it was sent, began and ended."""
         attrs: dict[str, Value] = {
             "qid": ring.number,
-            "index": ring.index,
+            "index": flight.index if flight else ring.index,
             "kernel": name,
             "grid": ",".join(map(str, job.grid)),
             "workgroup": ",".join(map(str, job.workgroup)),
             "how": how,
         }
+        if flight:
+            attrs |= {"gpu_id": ring.gpu_id, "sent": flight.sent, "begin": flight.began, "end": flight.ended}
         self._event(Kind.DISPATCH, ring.client.pid, attrs)
 
     def interrupt(self, client: Client, ring: Ring, event: int) -> None:

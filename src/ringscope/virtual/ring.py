@@ -9,6 +9,7 @@ from ringscope.stack.kfd.records import IoctlQueueType
 
 if TYPE_CHECKING:
     from ringscope.virtual.client import Client
+    from ringscope.virtual.timed import Flight
 
 AQL_PACKET = 64
 UNRUNG = 0xFFFFFFFFFFFFFFFF
@@ -22,9 +23,9 @@ class Ring:
     ``here``, ``read_here`` and ``write_here`` are offsets in the store, 0 where only the program sees the memory.
     ``index`` counts what was consumed since the queue began, in the queue's own unit: packets (AQL), dwords (PM4),
     bytes (SDMA). ``waiting`` is true while a packet waits for memory, so that the ring is looked at without a new
-    doorbell; ``step`` counts what of that packet is done already. ``busy`` holds (finish in monotonic ns, completion
-    signal) of kernels that take modelled time; ``registers`` the shader registers that PM4 set; ``indirect`` is the
-    last PM4 buffer that was run: address, dwords, completion signal, GPU clock.
+    doorbell; ``step`` counts what of that packet is done already. ``busy`` holds the kernels that take modelled
+    time, ``held`` the one whose packet is being taken; ``registers`` the shader registers that PM4 set; ``indirect`` is
+    the last PM4 buffer that was run: address, dwords, completion signal, GPU clock.
     """
 
     client: Client
@@ -48,8 +49,8 @@ class Ring:
     waiting: bool = False
     mapped: bool = True
     fault: str = ""
-    busy: list[tuple[int, int]] = field(default_factory=list)
-    held_until_ns: int = 0
+    busy: list[Flight] = field(default_factory=list)
+    held: Flight | None = None
     step: int = 0
     registers: dict[int, int] = field(default_factory=dict)
     reported: int = 0

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ringscope.errors import InputError
 from ringscope.records import dataclass
@@ -15,9 +16,12 @@ from ringscope.virtual import supervisor, topology
 from ringscope.virtual.files import Tree
 from ringscope.virtual.gpu import Gpu
 from ringscope.virtual.injection import Faults
-from ringscope.virtual.kernels import Kernels, Policy
+from ringscope.virtual.kernels import WORKGROUP_NS, Kernels, Policy
 from ringscope.virtual.model import model_of
 from ringscope.virtual.seccomp import Listener
+
+if TYPE_CHECKING:
+    from ringscope.virtual.timed import Timed
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Options:
 
     gpu: str = "mi210"
     kernels: Policy = Policy.REFUSE
+    workgroup_ns: int = WORKGROUP_NS
     record: Path | None = None
     faults: tuple[str, ...] = ()
 
@@ -41,6 +46,7 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
     model = model_of(options.gpu)
     machine = MachineSpec.of(model.part.key)
     faults = Faults(options.faults)
+    kernels = Kernels(_timed(machine, options) if options.kernels is Policy.TIME else None, model.part.gfx)
     recorder = None
     if options.record:
         from ringscope.virtual.record import Recorder  # noqa: PLC0415 - most runs leave nothing behind
@@ -56,7 +62,7 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
         stack.callback(os.close, fd)
         supervisor.check_access(pid)
         listener = Listener(fd)
-        gpu = Gpu(model, machine, listener, Kernels(options.kernels, model.part.cus), faults, recorder)
+        gpu = Gpu(model, machine, listener, kernels, faults, recorder)
         stack.callback(gpu.close)
         for path, text in gpu.debugfs().items():
             tree.live(f"{topology.DEBUGFS}/{path}", text)
@@ -72,6 +78,17 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
             recorder.snapshot(gpu.snapshot("after"))
             recorder.close({"exit_code": code, "bytes_left": sum(gpu.store.used.values())})
         return code
+
+
+def _timed(machine: MachineSpec, options: Options) -> Timed:
+    """The engine that gives kernels their time; compiled before the program starts, as it would wait for it."""
+    from ringscope.engine.jit import compiling  # noqa: PLC0415 - Numba; few runs need it
+    from ringscope.stack.kfd import Kfd  # noqa: PLC0415
+    from ringscope.virtual.timed import Timed  # noqa: PLC0415
+
+    node = machine.nodes[0]
+    with compiling(lambda: supervisor.say("compiling the engine, once (about half a minute) …")):
+        return Timed(node, Kfd(machine).node(node.gpu_id).mec.fill_order, options.workgroup_ns)
 
 
 def _reap(pid: int) -> None:

@@ -24,6 +24,11 @@ def gpu_clock() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW) // (1_000_000_000 // GPU_CLOCK_HZ)
 
 
+def gpu_clock_at(monotonic_ns: int) -> int:
+    """What that counter showed at a time of the monotonic clock."""
+    return gpu_clock() - (time.monotonic_ns() - monotonic_ns) // (1_000_000_000 // GPU_CLOCK_HZ)
+
+
 def value(client: Client, signal: int) -> int:
     """The signed value of a signal."""
     word = client.space.read64(signal + VALUE)
@@ -42,18 +47,20 @@ def notify(client: Client, signal: int) -> int:
     return event
 
 
-def complete(client: Client, signal: int, start: int) -> int:
+def complete(client: Client, signal: int, start: int, end: int | None = None) -> int:
     """A packet is done: stamp its times, decrement its signal, wake waiters; returns the event signalled.
 
+    The packet ended now unless ``end`` says when, on the GPU's clock.
     The decrement is atomic, so that a program may count in the same signal meanwhile (:meth:`.memory.Store.decrement`).
     """
     space = client.space
     here = space.here(signal)
+    end = gpu_clock() if end is None else end
     if here:
         words = space.store.words
         at = here >> 3
         words[at + 4] = start
-        words[at + 5] = gpu_clock()
+        words[at + 5] = end
         space.store.decrement(here + VALUE)
         event = words[at + 3] & 0xFFFFFFFF
         mailbox = words[at + 2]
@@ -63,7 +70,7 @@ def complete(client: Client, signal: int, start: int) -> int:
             client.events.signal(event)
         return event
     space.write64(signal + START, start)
-    space.write64(signal + END, gpu_clock())
+    space.write64(signal + END, end)
     space.decrement64(signal + VALUE)
     return notify(client, signal)
 
