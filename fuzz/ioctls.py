@@ -26,7 +26,7 @@ from ringscope.virtual import remote
 from ringscope.virtual.gpu import Gpu
 from ringscope.virtual.injection import Faults
 from ringscope.virtual.ioctls import Call
-from ringscope.virtual.kernels import Kernels, Policy
+from ringscope.virtual.kernels import Kernels
 from ringscope.virtual.memory import PAGE
 from ringscope.virtual.model import model_of
 from ringscope.virtual.record import Recorder
@@ -140,7 +140,7 @@ def one(data: bytes) -> None:
     ctypes.memset(_room, 0, ARENA_BYTES)
     listener = _Listener()
     with redirect_stderr(io.StringIO()):
-        gpu = Gpu(MODEL, MACHINE, listener, Kernels(Policy.TIME, MODEL.part.cus), Faults(("memory=1M",)), _Recorder())
+        gpu = Gpu(MODEL, MACHINE, listener, Kernels(None, MODEL.part.gfx), Faults(("memory=1M",)), _Recorder())
         try:
             _run(gpu, data)
             if zlib.crc32(data) % 16 == 0:  # it takes longer than all the rest

@@ -34,6 +34,14 @@ FIDELITY = (
         "arguments as the runtimes write them",
         "tests/virtual/test_kernels.py::test_rocrs_copies_are_known_by_their_arguments",
     ),
+    Behaviour(
+        "virtual.workgroup-time",
+        "a workgroup of a program's own kernel lasts what --workgroup-time says, 5 us unless it is given",
+        Standing.UNKNOWN,
+        "all",
+        "nothing is computed, so nothing says how long it would take",
+        "tests/virtual/test_timed.py::test_two_programs_that_fill_the_device_share_it",
+    ),
 )
 
 

@@ -17,7 +17,6 @@ from ringscope.engine.codes import LIMIT_NS
 from ringscope.engine.costs import costs_for
 from ringscope.engine.run import Engine
 from ringscope.engine.spec import Change, Control, Op, Packet, Queue, Spec, SpecError, constant
-from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.mqd import PIPE_PRIORITY
 from ringscope.records import dataclass
 from ringscope.scenario.build import cu_mask, engine_machine, room
@@ -28,17 +27,6 @@ if TYPE_CHECKING:
     from ringscope.virtual.codeobject import Needs
     from ringscope.virtual.kernels import Dispatch
     from ringscope.virtual.ring import Ring
-
-FIDELITY = (
-    Behaviour(
-        "virtual.timed",
-        "a workgroup of a program's kernel lasts what --workgroup-time says, 5 us unless it is given",
-        Standing.UNKNOWN,
-        "all",
-        "nothing is computed here, so nothing says how long it would take",
-        "tests/virtual/test_timed.py::test_two_programs_that_fill_the_device_share_it",
-    ),
-)
 
 _QUEUES = 256
 """Queues that can run kernels at once; a queue beyond them waits for one to go."""
