@@ -203,14 +203,13 @@ def _stages(data: Json) -> list[str]:
             visible(stage["name"]),
             [
                 bar([("run", stage["compute"]), ("host", stage["sdma"])], most),
-                str(stage["compute"]),
-                str(stage["sdma"]),
+                f"{stage['compute']} compute, {stage['sdma']} SDMA",
             ],
         )
         for stage in data["stages"]
     )
     shades = legend((("run", "compute"), ("host", "SDMA")))
-    return [*table(("after", "", "compute", "SDMA"), rows, "plain bars"), shades]
+    return [*table(("after", "", "queues"), rows, "plain bars"), shades]
 
 
 def _fixes(data: Json) -> list[str]:
