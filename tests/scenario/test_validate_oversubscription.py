@@ -8,9 +8,12 @@ import pytest
 pytest.importorskip("numba")
 
 from ringscope.errors import InputError
+from ringscope.scenario.halo import MI300A
+from ringscope.scenario.schema import DeviceChoice
 from ringscope.scenario.studies.study import Desk
-from ringscope.scenario.validate_oversubscription import FILE, SLOTS, Halo, Run, read, rows
+from ringscope.scenario.validate_oversubscription import Halo, Run, read, rows
 
+FILE = "mi300a-spx-hip.csv"
 HEAD = "version,ranks,gpu_max_hw_queues,total_s\n"
 
 
@@ -18,7 +21,7 @@ def test_the_runs_are_read(shared: Path) -> None:
     runs = read(shared / "oversubscription")
     assert len(runs) == 36
     assert {run.version for run in runs} == {"Ver1", "Ver6", "Ver8"}
-    assert max(run.queues for run in runs if not run.over) == SLOTS
+    assert max(run.queues for run in runs if not run.over) == 24
 
 
 def test_no_run_past_the_budget_is_fitted(shared: Path) -> None:
@@ -33,10 +36,37 @@ def test_no_run_past_the_budget_is_fitted(shared: Path) -> None:
 
 
 def test_a_version_whose_exchange_is_unknown_is_not_predicted_past_the_budget() -> None:
-    runs = (Run("Ver9", 4, 1, 0.2), Run("Ver9", 8, 1, 0.2), Run("Ver9", 8, 4, 2.0))
+    runs = tuple(
+        Run("Ver9", ranks, cap, total, MI300A) for ranks, cap, total in ((4, 1, 0.2), (8, 1, 0.2), (8, 4, 2.0))
+    )
     halo = Halo(runs, Desk())
     assert halo.total(runs[1]) == 0.2
     assert math.isnan(halo.total(runs[2]))
+
+
+def test_the_file_says_the_part_and_the_partition_and_those_the_room(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(HEAD + "Ver6,4,1,0.2\n")
+    (tmp_path / "mi300a-cpx-hip.csv").write_text(HEAD + "Ver6,2,1,0.3\nVer6,6,1,0.4\nVer6,8,1,2.0\nVer6,6,4,2.0\n")
+    (tmp_path / "notes.csv").write_text("not a file of runs")
+    runs = read(tmp_path)
+    assert [run.over for run in runs] == [False, False, True, True, False]  # cpx: 6 VMIDs, 24 slots
+    found = {row.id: row for row in rows(runs)}
+    assert list(found) == [
+        "mi300a cpx Ver6 2x1",
+        "mi300a cpx Ver6 6x1",
+        "mi300a cpx Ver6 8x1",
+        "mi300a cpx Ver6 6x4",
+        "Ver6 4x1",
+    ]
+    assert [name for name, row in found.items() if row.fitted] == [
+        "mi300a cpx Ver6 2x1",
+        "mi300a cpx Ver6 6x1",
+        "Ver6 4x1",
+    ]
+    cpx = [run for run in runs if run.device == DeviceChoice(gpu="mi300a", partition="cpx")]
+    halo = Halo(cpx, Desk())
+    assert halo.total(cpx[1]) == pytest.approx(0.4)
+    assert halo.total(cpx[3]) > 2 * 0.4
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", HEAD + "Ver1,four,1,0.3\n", HEAD + "Ver1,4\n"])
@@ -50,5 +80,12 @@ def test_other_files_are_refused_in_one_line(content: str, tmp_path: Path) -> No
 
 
 def test_a_missing_file_says_how_to_give_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--data"):
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(InputError, match="--data"):
+            read(folder)
+
+
+def test_a_part_that_is_unknown_is_said_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "mi9-spx-hip.csv").write_text(HEAD)
+    with pytest.raises(InputError, match=r"mi9-spx-hip\.csv: no device"):
         read(tmp_path)

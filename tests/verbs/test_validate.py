@@ -51,7 +51,7 @@ def test_json_keeps_fitted_and_predicted_apart(found: tuple[Checked, ...]) -> No
 
 
 def test_what_it_cannot_do_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for words, message in ((["--data", str(tmp_path)], "cannot be read"), (["--policy", "x=y"], "no rule 'x'")):
+    for words, message in ((["--data", str(tmp_path)], "holds no file such as"), (["--policy", "x=y"], "no rule 'x'")):
         assert main(["validate", *words]) == 2
         error = capsys.readouterr().err
         assert message in error

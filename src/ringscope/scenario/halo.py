@@ -33,6 +33,7 @@ KERNELS = (
     Kernel("small", 8, KernelTime((10_000,))),
 )
 SIDES = 4
+MI300A = DeviceChoice(gpu="mi300a")
 
 
 class Exchange(Enum):
@@ -56,9 +57,11 @@ def neighbours(rank: int, columns: int, rows: int) -> tuple[list[int], list[int]
     return sideways, [rank + step * columns for step in (-1, 1) if 0 <= y + step < rows]
 
 
-def iteration_ns(desk: Desk, exchange: Exchange, ranks: int, cap: int, **policies: Any) -> float:
+def iteration_ns(
+    desk: Desk, exchange: Exchange, ranks: int, cap: int, device: DeviceChoice = MI300A, **policies: Any
+) -> float:
     """Mean time of an iteration, over several orders in which the ranks came to the driver."""
-    built = launch(desk, ranks, cap, **policies)
+    built = launch(desk, ranks, cap, device, **policies)
     total = 0.0
     for order in range(ORDERS):
         draw = random.Random(f"{order} {ranks}").random  # noqa: S311 - a sample, no secret
@@ -67,11 +70,10 @@ def iteration_ns(desk: Desk, exchange: Exchange, ranks: int, cap: int, **policie
     return total / ORDERS
 
 
-def launch(desk: Desk, ranks: int, cap: int, **policies: Any) -> Built:
-    """The ranks with their queues on one MI300A."""
+def launch(desk: Desk, ranks: int, cap: int, device: DeviceChoice = MI300A, **policies: Any) -> Built:
+    """The ranks with their queues on one logical GPU."""
     steps = (Step(Does.KERNEL, "stencil"), Step(Does.KERNEL, "small"))
     kind = ProcessKind("rank", steps, count=ranks, streams=(0,) * STREAMS, hw_queues=cap, limit=1)
-    device = DeviceChoice(gpu="mi300a")
     return desk.build(KERNELS, kind, device=device, horizon_ns=30_000 * MS, warmup_ns=0, **policies)
 
 
