@@ -411,3 +411,11 @@ def test_flipped_cut_and_doubled_bytes_never_end_in_a_traceback(seed: int) -> No
 def test_block_boundaries_change_nothing(chosen: list[bytes], size: int) -> None:
     text = SEED + b"".join(chosen)
     assert read(io.BytesIO(text), "log", size) == recording(text)
+
+
+def test_whose_lines_they_are_does_not_depend_on_where_blocks_end() -> None:
+    """Found by fuzzing: a fact's line counted as a line of its process only while the fact was not known."""
+    facts = "HIP Library Path: /opt/rocm-6.2.1/lib/libamdhip64.so.6"
+    text = lines_of((1, facts), (2, facts), stamp="[pid:7 tid: 0x7]")
+    assert "pid" not in recording(text).facts
+    assert read(io.BytesIO(text), "log") == read(io.BytesIO(text), "log", 64)

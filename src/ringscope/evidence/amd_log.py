@@ -220,7 +220,8 @@ class _Log:
             for word, pattern, rule in _RULES:
                 if word in text and (found := pattern.search(text)):
                     pid = stamp["pid"] or stamp["old_pid"]
-                    if pid is not None and len(self.pids) < REMEMBERED:
+                    # Lines of a fact are looked for only until it is known, which is told a block at a time.
+                    if pid is not None and word not in _ONCE_WORDS and len(self.pids) < REMEMBERED:
                         self.pids.add(int(pid))
                     thread = (None if pid is None else int(pid), stamp["tid"] or stamp["old_tid"])
                     rule(self, found, _Line(int(stamp["us"]) * 1000, thread[0], thread, number))
@@ -490,6 +491,7 @@ _TEXT_BYTES = 240
 # What every word above contains, by a first letter that is rare in a log: the search skips to it at memory speed.
 _ANCHORS = tuple(map(re.compile, (rb"C(?:ount|reate)", rb"ware queue", rb"D(?:estroy|irect Disp)")))
 # Facts that a log says at its beginning, looked for until they are known.
+_ONCE_WORDS = frozenset({b"HIP Library", b"Gfx Major"})
 _ONCE = {"rocm": re.compile(rb"HIP Lib"), "gfx": re.compile(rb"Gfx Maj")}
 
 
