@@ -6,6 +6,8 @@ Verbs are listed in :data:`VERBS`; each lives in a module of its own under :mod:
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import os
 import sys
 from pathlib import Path
@@ -98,8 +100,14 @@ def _verb_parser(name: str, module: ModuleType) -> _Parser:
 
 def _write(text: str, output: Path | None) -> None:
     if output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _close_output()
+            raise _unwritten(error) from None
         return
     from ringscope.report.files import write_aside
 
@@ -147,7 +155,52 @@ def _run(name: str, rest: list[str]) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line ``argv`` (default: the process's own) and return the exit code."""
-    words = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
+            stream.reconfigure(errors=_PLAIN)
+    try:
+        return _main(sys.argv[1:] if argv is None else argv)
+    except BrokenPipeError:
+        # The reader went away (``| head``): not an error of ours, and nothing more can be printed.
+        _close_output()
+        return 0
+    finally:
+        _finish_output()
+
+
+def _close_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _finish_output() -> None:
+    """What argparse printed is written now: at the interpreter's end a full disk would be a traceback."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_output()
+    except OSError as error:
+        _close_output()
+        print(f"ringscope: {_unwritten(error)}", file=sys.stderr)
+        raise SystemExit(EXIT_INPUT) from None
+
+
+def _unwritten(error: OSError) -> InputError:
+    return InputError(f"cannot be written ({error.strerror})", "standard output")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """What stands for signs that a terminal of another locale has not."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_SIGNS.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+_PLAIN = "ringscope.plain"
+_SIGNS = {"→": "->", "·": "-", "…": "...", "×": "x", "±": "+-", "≥": ">=", "≤": "<=", "µ": "u", "—": "-", "–": "-"}
+codecs.register_error(_PLAIN, _plain)
+
+
+def _main(words: list[str]) -> int:
     if not words or words[0].startswith("-"):
         parser = _top_parser()
         parser.parse_args(words)
@@ -167,10 +220,6 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"ringscope: {name} needs {error.name}; pip install 'ringscope[{extra}]'", file=sys.stderr)
         return EXIT_INPUT
-    except BrokenPipeError:
-        # The reader went away (``| head``): not an error of ours, and nothing more can be printed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         print("ringscope: interrupted", file=sys.stderr)
         return 130

@@ -9,6 +9,7 @@ folder.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -42,11 +43,11 @@ class Recorder:
 
     def __init__(self, folder: Path, facts: Mapping[str, Value]) -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what a program does is nobody else's business
             if any(folder.iterdir()):
                 raise InputError("the folder is not empty", str(folder), "name a new one")
             self._aside = folder / f".{NAME}"
-            self._file: TextIO = self._aside.open("w")
+            self._file: TextIO = os.fdopen(os.open(self._aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
         except OSError as error:
             raise InputError(f"cannot be written ({error.strerror})", str(folder), "name a writable folder") from error
         self.folder = folder
