@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench fuzz docs clean
+.PHONY: help demo test lint bench fuzz audit docs clean
 
 help: ## what can be made here
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -41,6 +41,9 @@ fuzz: $(READY) ## a minute of fuzzing, every reader in turn; python -m fuzz --ho
 
 docs: $(READY) ## the book, into docs/_build/html; a broken link fails
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+audit: $(READY) ## known vulnerabilities of what is pinned (asks PyPI)
+	@$(BIN)/python -m pip_audit -r requirements.txt --no-deps --disable-pip --progress-spinner off
 
 clean: ## forget the environment and every cache
 	rm -rf $(VENV) .fuzz build dist docs/_build docs/reference/code .pytest_cache .mypy_cache .ruff_cache .hypothesis
