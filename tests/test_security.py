@@ -17,7 +17,7 @@ RUNS_INPUT = {"eval", "exec", "compile", "__import__"}
 RUNS_INPUT_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle", "yaml", "xml"}
 RUNS_INPUT_CALLS = {"os.system", "os.popen", "tempfile.mktemp", "yaml.load", "pty.spawn"}
 ALLOWED = {"ringscope/records.py": "exec"}
-"""A record's ``__init__`` is compiled from the names in our own class bodies, as by dataclasses; no input reaches it."""
+"""A record's ``__init__`` is compiled from names in our own class bodies, as by dataclasses; no input reaches it."""
 SECRETS = re.compile(r"(?<![a-z])(token|secret|password|cookie)s?(?![a-z])", re.IGNORECASE)
 
 
