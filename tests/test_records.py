@@ -4,7 +4,9 @@ import copy
 import dataclasses
 import inspect
 import pickle
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,3 +146,10 @@ def test_a_record_inherits_the_fields_of_another_and_runs_post_init() -> None:
 @pytest.mark.parametrize("record", [Partition("SPX", 1, 2, ((8, 15),)), Source("a", 3)])
 def test_a_record_survives_pickling_and_copying(record: object) -> None:
     assert pickle.loads(pickle.dumps(record)) == copy.deepcopy(record) == copy.copy(record) == record
+
+
+def test_the_package_has_no_other_dataclasses() -> None:
+    """One standard dataclass costs a command 0.7 ms, and the first of them 17 ms more."""
+    package = Path(records.__file__).parent
+    others = [path for path in package.rglob("*.py") if path.name != "records.py" or path.parent != package]
+    assert not [path for path in others if re.search(r"^(from|import) dataclasses\b", path.read_text(), re.MULTILINE)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from ringscope.engine.run import Engine
 from ringscope.engine.spec import Change, Op, Spec
 from ringscope.engine.state import WAVES_SHIFT
 from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
+from ringscope.records import dataclass
 from ringscope.scenario.build import Built
 
 WORKGROUP = 64

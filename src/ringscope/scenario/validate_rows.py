@@ -7,13 +7,12 @@ published for none of them; where the outcome hangs on it the row says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import cache, partial
 
 from ringscope.engine.costs import costs_for
 from ringscope.engine.policies import Priority
 from ringscope.engine.spec import HostThread, Op, Packet, Spec
-from ringscope.records import replace
+from ringscope.records import fields, replace
 from ringscope.scenario.schema import DeviceChoice, Does, Kernel, KernelTime, ProcessKind, Step
 from ringscope.scenario.studies import preemption, queue_reuse
 from ringscope.scenario.studies.study import MS, Desk
@@ -72,7 +71,8 @@ def _two_alike(desk: Desk) -> float:
 
 def _costs(gfx: str, desk: Desk) -> dict[str, int]:
     """The table's costs of a family of parts, under those of the desk."""
-    return {**asdict(costs_for(gfx)), **desk.costs}
+    table = costs_for(gfx)
+    return {one.name: getattr(table, one.name) for one in fields(table)} | dict(desk.costs)
 
 
 # ---- The cost of a dispatch --------------------------------------------------------------------------------------
