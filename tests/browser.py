@@ -19,7 +19,7 @@ PATIENCE_S = 20.0
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--disable-extensions", "--hide-scrollbars"),
-    *("--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND"),
+    *("--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 )
 _KEYS = {"Enter": ("\r", 13), "Escape": ("", 27), "ArrowDown": ("", 40), "ArrowUp": ("", 38), "ArrowRight": ("", 39)}
 _KEYS |= {"ArrowLeft": ("", 37), "Home": ("", 36), "End": ("", 35), "Tab": ("\t", 9), "/": ("/", 191)}
@@ -59,6 +59,7 @@ class Browser:
         self._session: str | None = None
         self._events: list[dict[str, Any]] = []
         self.problems: list[str] = []
+        self.served = "file:"  # what a page may be loaded from
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Accessibility"):
@@ -95,7 +96,7 @@ class Browser:
             self.problems.append(f"log: {said['entry']['text']}")
         elif method == "Network.requestWillBeSent":
             url = said["request"]["url"]
-            if not url.startswith(("file:", "blob:", "about:")):
+            if not url.startswith((self.served, "blob:", "about:")):
                 self.problems.append(f"request: {url}")
         self._events.append(message)
 
@@ -133,10 +134,15 @@ class Browser:
 
     def open(self, file: Path, fragment: str = "", width: int = 1280, height: int = 800, scheme: str = "light") -> None:
         """Open a page of ours and wait until it has drawn itself."""
+        self.served = "file:"
+        self.visit(file.as_uri() + fragment, width, height, scheme)
+
+    def visit(self, url: str, width: int = 1280, height: int = 800, scheme: str = "light") -> None:
+        """Open an address and wait until its page has drawn itself."""
         self.problems.clear()
         self.view(width, height, scheme)
         self.call("Page.navigate", url="about:blank")
-        self.call("Page.navigate", url=file.as_uri() + fragment)
+        self.call("Page.navigate", url=url)
         self.wait("document.documentElement?.dataset.ready === 'true'")
         self.settle()
 

@@ -26,6 +26,7 @@ VERBS: dict[str, str] = {
     "explain": "read a capture of a real machine and say what its queues do",
     "capture": "take evidence on this machine at the moments that matter, into one file that opens anywhere",
     "top": "show this machine's queues as they go: progress, slots, what is stuck, over-subscription",
+    "serve": "open the report in a browser, on loopback, and change what is simulated by controls",
     "watch": "serve metrics of this machine's queues to Prometheus, on loopback",
     "doctor": "say what can be captured here as this user, what is missing, and the remedy for each",
     "diff": "say what changed between two captures or simulations: queues, slots, priorities, answers",

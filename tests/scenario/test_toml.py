@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ringscope.errors import InputError
-from ringscope.scenario.toml import Lines, Table, a_whole, put, read, values_of
+from ringscope.scenario.toml import Lines, Table, a_whole, put, read, text_of, values_of
 
 TEXT = """\
 top = 1
@@ -71,3 +73,21 @@ def test_what_is_no_text_is_said(tmp_path: Path) -> None:
         read(tmp_path / "x.toml")
     with pytest.raises(InputError, match="cannot be read"):
         read(tmp_path)
+
+
+SCALARS = st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=8)
+KEYS = st.text(max_size=6)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=5))
+def test_what_is_written_is_read_again(values: dict[str, Any]) -> None:
+    assert values_of(text_of(values), "x") == values
+
+
+def test_a_scenario_is_written_as_people_write_one() -> None:
+    values = {"name": "x", "device": {"gpu": "mi50"}, "process": [{"count": 2, "streams": ["high"]}, {"barrier": True}]}
+    assert text_of(values) == (
+        'name = "x"\n\n[device]\ngpu = "mi50"\n\n'
+        '[[process]]\ncount = 2\nstreams = ["high"]\n\n[[process]]\nbarrier = true\n'
+    )

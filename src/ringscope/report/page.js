@@ -1,6 +1,13 @@
 "use strict";
 // Draws the machine of the page from the JSON that the file carries. Text goes in as text nodes only, never as HTML.
-(async () => {
+// Drawing again, once the page has other content, ends what the drawing before listened to.
+let drawing = new AbortController();
+async function ringscope(again = false) {
+  document.documentElement.dataset.ready = "false";
+  drawing.abort();
+  drawing = new AbortController();
+  const { signal } = drawing;
+  const listen = (what, act, options = {}) => addEventListener(what, act, { ...options, signal });
   const OPEN_UP_TO = 200;  // queues; with more, processes start folded
   const BATCH = 256;       // rows, or processes, that are made at a time
   const WIRED_UP_TO = 64;  // queues; with more, only the one followed or pointed at has its wires drawn
@@ -10,6 +17,7 @@
 
   const packed = Uint8Array.from(atob($("data").textContent), (char) => char.charCodeAt(0));
   const json = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
+  if (signal.aborted) return;
   const whole = JSON.parse(json), shown = whole.explained ?? whole;
   // Verbs that show no queues have other things under the same names.
   const data = shown.schema.startsWith("ringscope.explain/") ? shown : { devices: [], processes: [], streams: [], time: shown.time ?? [] };
@@ -405,17 +413,17 @@
   // --- go --------------------------------------------------------------------------------------------------------
 
   timelines();
-  $("save").addEventListener("click", () => {
+  $("save").onclick = () => {
     const link = make("a", { href: URL.createObjectURL(new Blob([json], { type: "application/json" })), download: "ringscope.json" });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  });
+  };
   let opened = [];
-  addEventListener("beforeprint", () => {
+  listen("beforeprint", () => {
     opened = [...document.querySelectorAll("details.answer:not([open])")];
     for (const one of opened) one.open = true;
   });
-  addEventListener("afterprint", () => { for (const one of opened) one.open = false; });
+  listen("afterprint", () => { for (const one of opened) one.open = false; });
 
   const machine = $("machine");
   if (machine) {
@@ -426,16 +434,16 @@
     machine.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse") point(under(event.target)); });
     machine.addEventListener("pointerleave", () => point(null));
     machine.addEventListener("focusin", (event) => { const queue = under(event.target); if (queue) point(queue); });
-    addEventListener("hashchange", () => fromHash(true));
-    addEventListener("scroll", wire, { passive: true, capture: true });
-    addEventListener("resize", wire);
+    listen("hashchange", () => fromHash(true));
+    listen("scroll", wire, { passive: true, capture: true });
+    listen("resize", wire);
     $("find").addEventListener("input", (event) => find(event.target.value));
     $("find").addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
       const hit = find(event.target.value);
       if (hit) location.hash = "q" + hit.id;
     });
-    addEventListener("keydown", (event) => {
+    listen("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const typing = event.target.tagName === "INPUT";
       if (event.key === "Escape" && followed) { release(); return; }
@@ -456,8 +464,9 @@
       if (!row) { link.tabIndex = -1; next.tabIndex = 0; }
       next.focus();
     });
-    fromHash(true);
+    fromHash(!again);
     wire();
   }
   document.documentElement.dataset.ready = "true";
-})();
+}
+ringscope();

@@ -15,6 +15,7 @@ import base64
 import hashlib
 import json
 import zlib
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -33,17 +34,23 @@ def unpacked(text: str) -> Any:
     return json.loads(zlib.decompress(base64.b64decode(text)))
 
 
-def page(data: Json) -> bytes:
-    """The page of a verb's result, told by its ``schema``; the same result gives the same bytes."""
+def page(data: Json, bar: Sequence[str] = ()) -> bytes:
+    """The page of a verb's result, told by its ``schema``; the same result gives the same bytes.
+
+    With a ``bar`` (HTML) the page is one that a server gives: the bar stands before everything else, ``serve.js`` runs
+    as well, and both may ask that server, and nobody else.
+    """
     told = TOLD[data["schema"].partition("/")[0]](data)
-    style, script = _asset("page.css"), _asset("page.js")
+    parts = ("page", "serve") if bar else ("page",)
+    style, scripts = "\n".join(_asset(f"{part}.css") for part in parts), [_asset(f"{part}.js") for part in parts]
+    served = ["connect-src 'self'", "form-action 'self'"] if bar else ["form-action 'none'"]
     policy = "; ".join(
         [
             "default-src 'none'",
-            f"style-src '{_hash(style)}'",
-            f"script-src '{_hash(script)}'",
+            f"style-src {_source(style)}",
+            f"script-src {' '.join(map(_source, scripts))}",
             "base-uri 'none'",
-            "form-action 'none'",
+            *served,
         ]
     )
     return "\n".join(
@@ -54,13 +61,15 @@ def page(data: Json) -> bytes:
             '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">',
             f"<title>{visible(told.title)} · ringscope</title>",
             f"<style>{style}</style></head><body>",
+            *bar,
             *_head(told),
             "<main>",
             *told.body,
             "</main><footer><button type=button id=save>Save this page’s data as JSON</button>"
             f"<span>ringscope {visible(__version__)}</span></footer>",
             f'<script type="application/octet-stream" id="data">{packed(data)}</script>',
-            f"<script>{script}</script></body></html>\n",
+            *(f"<script>{script}</script>" for script in scripts),
+            "</body></html>\n",
         ]
     ).encode()
 
@@ -79,5 +88,6 @@ def _asset(name: str) -> str:
     return resources.files("ringscope.report").joinpath(name).read_text("utf-8").strip()
 
 
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+def _source(text: str) -> str:
+    """A script or style as a policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

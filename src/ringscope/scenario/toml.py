@@ -1,7 +1,8 @@
-"""Reading TOML so that whatever is wrong in a file is said with its key and line."""
+"""TOML read so that whatever is wrong in a file is said with its key and line, and written again."""
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -143,6 +144,40 @@ def values_of(text: str, file: str) -> dict[str, Any]:
         line = re.search(r"line (\d+)", str(error))
         where = f"{file}:{line[1]}" if line else file
         raise InputError(f"is no TOML ({str(error).partition(' (at')[0]})", where) from None
+
+
+def text_of(values: dict[str, Any]) -> str:
+    """Values as TOML text: plain keys, then a table each, and one of an array at a time; :func:`values_of` reads it."""
+    plain = {key: value for key, value in values.items() if not _tabular(value)}
+    blocks = ["\n".join(f"{_key(key)} = {_value(value)}" for key, value in plain.items())] if plain else []
+    for key, value in values.items():
+        if key not in plain:
+            head = f"[{_key(key)}]" if isinstance(value, dict) else f"[[{_key(key)}]]"
+            rows = [value] if isinstance(value, dict) else value
+            blocks += ["\n".join([head, *(f"{_key(k)} = {_value(v)}" for k, v in row.items())]) for row in rows]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _tabular(value: Any) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+    )
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):  # TOML's escapes are JSON's, but for DEL and for characters beyond 16 bits
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())} }}"
+    return str(value)  # numbers and dates print as TOML has them
 
 
 def read(path: Path) -> str:

@@ -15,7 +15,7 @@ import io
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ringscope.engine.run import Engine
     from ringscope.scenario.build import Built
     from ringscope.scenario.outcome import Estimate, Outcome
+    from ringscope.verdicts.answer import Answer
 
 SCHEMA = "ringscope.simulate/1"
 MOST_TRACED = 100_000
@@ -90,12 +91,9 @@ def run(args: argparse.Namespace) -> Result:
     result = data(outcome)
     if not (args.answers or args.html or args.perfetto):
         return Result(result, lambda terminal: text(outcome, terminal))
-    case = _traced(simulation)
+    case = traced(simulation)
     found = answers(case)
-    result |= {
-        "explained": explain.data(case, found, []),
-        "fidelity": rules.of_engine(simulation.scenario.policies, simulation.spec.costs) + rules.of_firmware(),
-    }
+    result |= explained(simulation, case, found)
     pictures = {"html": lambda: page(result), "perfetto": lambda: trace(case.recordings)}
     if not args.answers:
         return Result(result, lambda terminal: text(outcome, terminal), pictures=pictures)
@@ -107,8 +105,16 @@ def run(args: argparse.Namespace) -> Result:
     )
 
 
-def _traced(simulation: Built) -> Case:
-    """The first replication, traced: to its end, or until so many packets are done."""
+def explained(simulation: Built, case: Case, found: Sequence[Answer]) -> dict[str, Any]:
+    """What ``--json`` prints besides when a page or answers are wanted: the run as a capture, and what it rests on."""
+    return {
+        "explained": explain.data(case, found, []),
+        "fidelity": rules.of_engine(simulation.scenario.policies, simulation.spec.costs) + rules.of_firmware(),
+    }
+
+
+def traced(simulation: Built, most: int = MOST_TRACED, tell: Callable[[float], None] = lambda _: None) -> Case:
+    """The first replication, traced: to its end, or until ``most`` packets are done; ``tell`` is told of each step."""
     from ringscope.engine.run import Engine  # noqa: PLC0415
     from ringscope.scenario.outcome import STEPS  # noqa: PLC0415
     from ringscope.scenario.record import Fullness, Names, recording  # noqa: PLC0415
@@ -119,7 +125,8 @@ def _traced(simulation: Built) -> Case:
     for step in range(1, STEPS + 1):
         engine.run(simulation.scenario.horizon_ns * step // STEPS)
         fullness += Fullness.of(engine)
-        full = len(engine.trace) > MOST_TRACED
+        full = len(engine.trace) > most
+        tell(step / STEPS)
         if full or step in (STEPS // 2, STEPS):
             snapshots.append(simulation.snapshot(engine.state, f"at {spoken(engine.now)}"))
         if full:
