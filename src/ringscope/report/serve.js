@@ -3,24 +3,25 @@
 (() => {
   const $ = (id) => document.getElementById(id);
   const TYPED_MS = 250;  // a number is still being typed
-  let asking = new AbortController(), typed = 0;
+  let asking = new AbortController(), typed = 0, here = "";
 
   const address = () => "/?" + new URLSearchParams(new FormData($("controls")));
   function keep(push) {
     const whole = $("controls").dataset.address;
     if (whole) history[push ? "pushState" : "replaceState"](null, "", whole + location.hash);
     else if (push) history.pushState(null, "", "/");
+    here = location.pathname + location.search;
   }
 
-  // A control that stays keeps the focus and what is being typed in it.
-  function refill(form) {
+  // A control that stays keeps the focus, and what is being typed in it.
+  function refill(form, typing) {
     const mine = $("controls"), names = (one) => [...one.elements].map((field) => field.name).join();
     if (names(mine) !== names(form)) { mine.replaceWith(form); return; }
     for (const field of form.elements) {
       if (!field.name) continue;
       const own = mine.elements.namedItem(field.name), { value } = field;
       if (own.tagName === "SELECT") own.replaceChildren(...field.children);
-      if (own !== document.activeElement || own.tagName === "SELECT") own.value = value;
+      if (!typing || own !== document.activeElement || own.tagName === "SELECT") own.value = value;
     }
     mine.dataset.address = form.dataset.address;
     mine.querySelector(".links").replaceChildren(...form.querySelector(".links").childNodes);
@@ -32,7 +33,7 @@
     document.querySelector("body > header").replaceWith(page.querySelector("body > header"));
     document.querySelector("main").replaceWith(page.querySelector("main"));
     $("data").textContent = page.getElementById("data").textContent;
-    refill(page.getElementById("controls"));
+    refill(page.getElementById("controls"), push);
     for (const id of opened) $(id)?.setAttribute("open", "");
     keep(push);
     ringscope(true);
@@ -79,6 +80,8 @@
     event.preventDefault();
     ask(address(), true);
   });
-  addEventListener("popstate", () => ask(location.pathname + location.search, false));
+  addEventListener("popstate", () => {  // following a queue changes only what stands behind the #
+    if (location.pathname + location.search !== here) ask(location.pathname + location.search, false);
+  });
   keep(false);
 })();

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INSUFFICIENT
 from ringscope.evidence import drift
-from ringscope.evidence.collect import collect
+from ringscope.evidence.collect import Capture, collect
 from ringscope.join import case_of
 from ringscope.parts.catalogue import generation_of_gfx
 from ringscope.parts.layout import Generation
@@ -47,7 +47,11 @@ def explained(
     fidelity: Sequence[Mapping[str, str]] = (),
 ) -> Result:
     """What the files at ``paths`` show; ``fidelity`` says what a model rests on, when one wrote them."""
-    capture = collect(paths, generation)
+    return told(collect(paths, generation), verbose, fidelity)
+
+
+def told(capture: Capture, verbose: bool = False, fidelity: Sequence[Mapping[str, str]] = ()) -> Result:
+    """What a capture shows."""
     case = case_of(capture.snapshots, capture.recordings)
     found = answers(case)
     unread = [(str(path), why) for path, why in capture.unread]

@@ -35,7 +35,6 @@ from ringscope.errors import InputError, RingscopeError
 from ringscope.evidence.collect import collect
 from ringscope.join import Case, case_of
 from ringscope.join.queues import JoinedQueue
-from ringscope.report import explain
 from ringscope.report.controls import Bar, bar
 from ringscope.report.markup import duration
 from ringscope.report.page import page
@@ -43,6 +42,7 @@ from ringscope.scenario import toml
 from ringscope.scenario.schema import Scenario, parse
 from ringscope.scenario.variation import FILE, KERNEL, LEVELS, Variation, controls_of
 from ringscope.verbs import Result
+from ringscope.verbs.explain import told
 from ringscope.verbs.simulate import data, explained, kernel_times, traced, warm_up
 from ringscope.verdicts import answers
 
@@ -140,7 +140,7 @@ class Desk:
     """
 
     variation: Variation | None
-    capture: dict[str, Any] | None = None
+    capture: Any = None
     folder: Path | None = None
 
     @classmethod
@@ -153,9 +153,7 @@ class Desk:
             parse(desk.begun.text, str(path), path.parent, kernel_times)
             return desk
         capture = collect([path])
-        case = case_of(capture.snapshots, capture.recordings)
-        unread = [(str(name), why) for name, why in capture.unread]
-        return cls(modelled(case), explain.data(case, answers(case), unread))
+        return cls(modelled(case_of(capture.snapshots, capture.recordings)), told(capture).data)
 
     @property
     def begun(self) -> Variation:
