@@ -1,8 +1,8 @@
 """Which compiler the engine's text is built with, and where compiled code is kept.
 
-The engine is one text over arrays. ``RINGSCOPE_ENGINE=cuda`` builds it as device functions of ``numba.cuda`` (one
-thread a run); otherwise Numba compiles it for the CPU and caches the result in ``NUMBA_CACHE_DIR`` or, when that is
-unset, in the user's cache folder. A folder that cannot be written costs the cache, never the run.
+The engine is one text over arrays. Numba compiles it for the CPU and caches the result in ``NUMBA_CACHE_DIR`` or, when
+that is unset, in the user's cache folder; a folder that cannot be written costs the cache, never the run. The same text
+read once more within :func:`for_cuda` is device functions of ``numba.cuda`` (one thread a run).
 """
 
 from __future__ import annotations
@@ -26,7 +26,18 @@ except ImportError as error:
 numba: Any = _numba
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-CUDA = os.environ.get("RINGSCOPE_ENGINE") == "cuda"
+_cuda = False
+
+
+@contextmanager
+def for_cuda() -> Iterator[None]:
+    """Within it, the decorators of this module make device functions of ``numba.cuda``."""
+    global _cuda  # noqa: PLW0603 - decorators run when a module is read: nothing can be handed to them
+    _cuda = True
+    try:
+        yield
+    finally:
+        _cuda = False
 
 
 def _cache_folder() -> str:
@@ -61,7 +72,7 @@ def hot(function: Function) -> Function:
 
 def entry(function: Function) -> Function:
     """Compile a function that Python calls, and keep the result for the next process."""
-    if CUDA:
+    if _cuda:
         return _compile(function)
     kept = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _cache_folder()
@@ -74,7 +85,7 @@ def entry(function: Function) -> Function:
 
 
 def _compile(function: Function, **more: bool) -> Function:
-    if CUDA:
+    if _cuda:
         from numba import cuda  # noqa: PLC0415 - only there when asked for
 
         return cast("Function", cast("Any", cuda).jit(device=True)(function))

@@ -46,6 +46,14 @@ class Totals:
     busy_cu_ns: int
     slot_ns: int
 
+    @classmethod
+    def of(cls, g: Array) -> Totals:
+        """The counters of a run, from its global row."""
+        values = {name: int(g[name]) for name in cls.__dataclass_fields__}
+        values["busy_cu_ns"] += int(g["busy_cus"] * g["now"])
+        values["slot_ns"] += int(g["slots_used"] * g["now"])
+        return cls(**values)
+
 
 class Engine:
     """One run, from its spec to any instant.
@@ -243,11 +251,7 @@ class Engine:
     @property
     def totals(self) -> Totals:
         """The counters up to now."""
-        g = self.state.g[0]
-        values = {name: int(g[name]) for name in Totals.__dataclass_fields__}
-        values["busy_cu_ns"] += int(g["busy_cus"] * g["now"])
-        values["slot_ns"] += int(g["slots_used"] * g["now"])
-        return Totals(**values)
+        return Totals.of(self.state.g[0])
 
     @property
     def log(self) -> Array:

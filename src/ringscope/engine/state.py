@@ -26,7 +26,8 @@ Array = npt.NDArray[Any]
 
 
 def _record(names: str, kind: str = "i8") -> np.dtype[np.void]:
-    return np.dtype([(name, kind) for name in names.split()])
+    # Aligned: a GPU would load the fields of any other record byte by byte.
+    return np.dtype([(name, kind) for name in names.split()], align=True)
 
 
 GLOBAL = _record(
@@ -72,7 +73,9 @@ SOURCE = _record("arrival times_at times_n trace_at trace_n start limit taken ne
 CONTROL = _record("at change queue pipe_priority queue_priority joins fenced")
 # ``packet`` -1: free. Running ones have their end in ``State.ends``; of saved ones ``rest`` is left, ``next`` follows
 # in their share's list, and ``cu`` is -1 once they have left it.
-WORKGROUP = np.dtype([("order", "i8"), ("rest", "i8"), ("packet", "i4"), ("cu", "i4"), ("se", "i4"), ("next", "i4")])
+WORKGROUP = np.dtype(
+    [("order", "i8"), ("rest", "i8"), ("packet", "i4"), ("cu", "i4"), ("se", "i4"), ("next", "i4")], align=True
+)
 _FREE = np.array((0, 0, -1, -1, 0, -1), WORKGROUP)
 LOG = _record("thread request arrival start done host slot barrier pipe save room run")
 TRACE = _record("packet queue sent execute first done")
