@@ -84,6 +84,29 @@ def entry(function: Function) -> Function:
         numba.config.CACHE_DIR = kept
 
 
+def kernel(function: Function) -> Function:
+    """Compile what starts on an NVIDIA GPU, and keep the result as long as the engine's text is the same."""
+    from numba import cuda  # noqa: PLC0415 - only there when asked for
+
+    gpu: Any = cuda
+    if numba.config.ENABLE_CUDASIM:
+        return cast("Function", gpu.jit(function))
+    try:
+        from numba.cuda.core import config  # noqa: PLC0415 - numba-cuda's own, beside Numba's
+    except ImportError:
+        config = numba.config
+    text = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    kept = config.CACHE_DIR
+    # Numba looks at the kernel's own file alone to see whether a kept kernel is still right.
+    config.CACHE_DIR = str(Path(_cache_folder()) / f"cuda-{hashlib.sha256(text).hexdigest()[:16]}")
+    try:
+        return cast("Function", gpu.jit(cache=True)(function))
+    except RuntimeError:
+        return cast("Function", gpu.jit(function))
+    finally:
+        config.CACHE_DIR = kept
+
+
 def _compile(function: Function, **more: bool) -> Function:
     if _cuda:
         from numba import cuda  # noqa: PLC0415 - only there when asked for
