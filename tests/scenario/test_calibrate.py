@@ -209,3 +209,21 @@ def test_a_row_is_a_model_with_numbers_in_place() -> None:
     packet, barrier = read_task([EXAMPLE], []).parameters
     cheap, dear = (row.model([(packet, value), (barrier, 1000)]) for value in (1000, 2000))
     assert dear - cheap == pytest.approx(512 * 1000, rel=0.01)
+
+
+def test_what_enters_only_as_a_product_is_said(tmp_path: Path) -> None:
+    """Two kernels that ask for more bandwidth than there is: only their length times their share shows."""
+    (tmp_path / "both.toml").write_text(
+        '[device]\ngpu = "mi308x"\n[[kernel]]\nname = "k"\nworkgroups = 80\nbandwidth = 0.9\nduration = "50 us"\n'
+        '[[process]]\nname = "p"\ncount = 4\nrequest = ["k*4"]\n[run]\nhorizon = "20 ms"\n'
+    )
+    rows = "".join(
+        f'[[row]]\nid = "{measure}"\nscenario = "both.toml"\nmeasure = "{measure}"\nmeasured = {figure}\n'
+        for measure, figure in (("mean_ns", 700_000), ("requests_per_s", 5700), ("p50_ns", 700_000))
+    )
+    ranges = '[parameters]\n"kernel.k.duration" = "30 us..80 us"\n"kernel.k.bandwidth" = "0.6..1.0"\n'
+    (tmp_path / "rows.toml").write_text(ranges + rows)
+    with pytest.raises(
+        InputError, match=r"kernel\.k\.duration and kernel\.k\.bandwidth separately, only their product"
+    ):
+        calibrate(read_task([tmp_path / "rows.toml"], []))

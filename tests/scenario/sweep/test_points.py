@@ -1,4 +1,5 @@
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from small_sweep import SMALL, sweep
 from ringscope.errors import InputError
 from ringscope.scenario.build import build
 from ringscope.scenario.outcome import simulate
+from ringscope.scenario.sweep.axes import Axis
 from ringscope.scenario.sweep.points import Sweep
 
 
@@ -174,3 +176,21 @@ def test_two_sweeps_are_alike_or_not() -> None:
         sweep("run.seed=1,2", text=SMALL.replace("40 us", "41 us")),
     ]
     assert len({str(identity(one)) for one in [sweep("run.seed=1,2"), *others]}) == 5
+
+
+def test_an_axis_that_a_calibration_sets_is_refused(tmp_path: Path) -> None:
+    from ringscope.scenario.fit import Fit, Parameter
+
+    packet = Parameter("costs.packet", "ns", 900.0, 20.0, 850.0, 950.0, 100.0, 9000.0)
+    (tmp_path / "fit.json").write_bytes(Fit("f", (packet,), (), ((1.0,),), "how", (), "0").dumps())
+    text = (
+        'calibration = "fit.json"\n[[kernel]]\nname = "k"\nworkgroups = 8\nduration = "20 us"\n'
+        '[[process]]\nrequest = ["k"]\n[run]\nhorizon = "1 ms"\n'
+    )
+    for key, refused in (("costs.packet", True), ("costs.barrier", False)):
+        made = Sweep(text, "s.toml", tmp_path, (Axis.parse(f'{key}="1 us","2 us"'),))
+        if refused:
+            with pytest.raises(InputError, match="a key that the file's calibration sets"):
+                made.check()
+        else:
+            assert made.check().costs == {"packet_ns": 900}
