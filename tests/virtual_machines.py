@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ringscope.stack.kfd.records import IoctlQueueType
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.machine import MachineSpec
 from ringscope.virtual.client import Client
 from ringscope.virtual.kernels import WORKGROUP_NS, Kernels, Policy

@@ -77,8 +77,3 @@ def test_create_and_update_queue() -> None:
     assert update == [0, 8, 12, 16, 20]
     mask = {f.name: f.offset for f in ioctl.BY_NAME["SET_CU_MASK"].args.fields}
     assert mask == {"queue_id": 0, "num_cu_mask": 4, "cu_mask_ptr": 8}
-
-
-def test_queue_types_inside_and_outside_the_driver() -> None:
-    assert [t.value for t in ioctl.QueueType] == list(range(5))
-    assert (ioctl.KfdQueueType.HIQ, ioctl.KfdQueueType.SDMA_XGMI) == (2, 4)

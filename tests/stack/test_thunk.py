@@ -2,10 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.recording import Kind
 from ringscope.stack.journal import Journal
 from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.records import CreatedQueue, CreateQueue, IoctlQueueType
+from ringscope.stack.kfd.records import CreatedQueue, CreateQueue
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.rocm import ThunkPriority
 from ringscope.stack.thunk import PRIORITY_MAP, AddressSpace, KmtQueue, Purpose, Ring, Thunk, eop_bytes

@@ -4,9 +4,10 @@ import pytest
 from asking import NO, UNDECIDED, YES, ask, recorded, told
 from machines import machine
 
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.recording import Kind
 from ringscope.stack.hip import HipSettings
-from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, KfdError
+from ringscope.stack.kfd.records import CreateQueue, KfdError
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.rehearse import ProcessSpec, rehearse
 from ringscope.verdicts.refused import WHAT_RAN_OUT

@@ -1,7 +1,8 @@
 from asking import NO, UNDECIDED, YES, ask
 from machines import machine
 
-from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType
+from ringscope.parts.queue_types import IoctlQueueType
+from ringscope.stack.kfd.records import CreateQueue
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.rehearse import ProcessSpec, rehearse
 

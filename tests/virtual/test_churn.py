@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType
+from ringscope.parts.queue_types import IoctlQueueType
+from ringscope.stack.kfd.records import CreateQueue
 from ringscope.stack.machine import MachineSpec
 from ringscope.virtual import events, ioctls
 from ringscope.virtual.client import Client

@@ -5,7 +5,7 @@ import pytest
 from virtual_machines import Bench, bench
 
 from ringscope.parts import pm4 as table
-from ringscope.stack.kfd.records import IoctlQueueType
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.virtual import aql, events, pm4
 from ringscope.virtual.kernels import Dispatch, Policy
 from ringscope.virtual.ring import Ring

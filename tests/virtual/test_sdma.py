@@ -7,7 +7,7 @@ from virtual_machines import Bench, bench
 
 from ringscope.parts import sdma as table
 from ringscope.parts.layout import Generation
-from ringscope.stack.kfd.records import IoctlQueueType
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.virtual import events, sdma
 from ringscope.virtual.ring import Ring
 

@@ -16,6 +16,7 @@ from ringscope.evidence.drift import Drift, Held
 from ringscope.evidence.files import InputFile
 from ringscope.evidence.sniff import PROC_PATH
 from ringscope.evidence.topology import decimal
+from ringscope.parts.queue_types import KfdQueueType
 from ringscope.recording import Source
 from ringscope.snapshot import Queue, QueueType
 
@@ -24,14 +25,8 @@ HELD = Held(
     "the driver's source: no capture of these files was at hand",
 )
 
-# ``enum kfd_queue_type`` (kfd_priv.h), which ``type`` prints.
-_TYPES = {
-    0: QueueType.COMPUTE,
-    1: QueueType.SDMA,
-    2: QueueType.HIQ,
-    3: QueueType.DIQ,
-    4: QueueType.SDMA_XGMI,
-    5: QueueType.SDMA,  # KFD_QUEUE_TYPE_SDMA_BY_ENG_ID
+_TYPES = {number.value: QueueType[number.name] for number in KfdQueueType if number.name in QueueType.__members__} | {
+    KfdQueueType.SDMA_BY_ENG_ID.value: QueueType.SDMA
 }
 
 

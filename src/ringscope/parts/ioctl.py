@@ -11,27 +11,6 @@ VERSION = (1, 17)
 MAGIC = ord("K")
 
 
-class QueueType(IntEnum):
-    """``queue_type`` of CREATE_QUEUE, as user space says it."""
-
-    COMPUTE = 0
-    SDMA = 1
-    COMPUTE_AQL = 2
-    SDMA_XGMI = 3
-    SDMA_BY_ENG_ID = 4
-
-
-class KfdQueueType(IntEnum):
-    """Type of a queue inside KFD, as ``/sys/class/kfd/kfd/proc/<pid>/queues/<qid>/type`` says it (kfd_dqm)."""
-
-    COMPUTE = 0
-    SDMA = 1
-    HIQ = 2
-    DIQ = 3
-    SDMA_XGMI = 4
-    SDMA_BY_ENG_ID = 5
-
-
 class Direction(IntEnum):
     """Direction bits of an ioctl number: what user space does."""
 

@@ -12,13 +12,14 @@ from enum import Enum
 from functools import cache
 
 from ringscope.errors import InputError
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.records import dataclass, replace
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.doorbells import PER_PROCESS, Bar, Slice
 from ringscope.stack.kfd.node import SdmaQueues
 from ringscope.stack.kfd.process import MAX_PROCESSES
-from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, KfdError
+from ringscope.stack.kfd.records import CreateQueue, KfdError
 from ringscope.stack.machine import MachineSpec, NodeSpec, Scheduling
 from ringscope.stack.program import Program
 from ringscope.stack.rocm import RocmVersion

@@ -12,10 +12,10 @@ from enum import IntEnum
 from ringscope.errors import InputError
 from ringscope.parts.aql import AMD_QUEUE, PACKET_BYTES
 from ringscope.parts.fidelity import Behaviour, Standing
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.recording import Kind
 from ringscope.records import dataclass, field
 from ringscope.stack.journal import Observer, nobody
-from ringscope.stack.kfd.records import IoctlQueueType
 from ringscope.stack.machine import NodeSpec
 from ringscope.stack.rocm import HIGH, SDMA_QUEUES, RocmVersion, ThunkPriority
 from ringscope.stack.thunk import KmtQueue, Purpose, Ring, Thunk

@@ -13,10 +13,11 @@ from enum import Enum
 from typing import Protocol
 
 from ringscope.parts.fidelity import Behaviour, Standing
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.recording import Kind
 from ringscope.records import dataclass, replace
 from ringscope.stack.journal import Observer, nobody
-from ringscope.stack.kfd.records import CreatedQueue, CreateQueue, IoctlQueueType, Step, UpdateQueue, hiq_dwords
+from ringscope.stack.kfd.records import CreatedQueue, CreateQueue, Step, UpdateQueue, hiq_dwords
 from ringscope.stack.machine import PAGE, NodeSpec
 from ringscope.stack.rocm import ThunkPriority
 

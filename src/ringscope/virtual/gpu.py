@@ -19,7 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ringscope.parts.layout import Generation
-from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, KfdError, UpdateQueue
+from ringscope.parts.queue_types import IoctlQueueType
+from ringscope.stack.kfd.records import CreateQueue, KfdError, UpdateQueue
 from ringscope.stack.machine import MachineSpec
 from ringscope.virtual import drm, files, ioctls, remote, signals
 from ringscope.virtual.client import DOORBELL_BYTES, Client, identity

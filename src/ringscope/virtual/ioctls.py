@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, UpdateQueue
+from ringscope.parts.queue_types import IoctlQueueType
+from ringscope.stack.kfd.records import CreateQueue, UpdateQueue
 from ringscope.virtual import events, remote, signals
 from ringscope.virtual.client import DOORBELL_BYTES, MMIO_OFFSET, Client
 from ringscope.virtual.memory import KINDS, PAGE, Flags, page_align

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ringscope.stack.kfd.records import IoctlQueueType
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.virtual import aql, pm4, sdma, signals
 from ringscope.virtual.events import HW_EXCEPTION, MEMORY
 from ringscope.virtual.faults import ERROR_NONE, Fault, hardware_exception, memory_exception

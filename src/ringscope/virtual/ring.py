@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.records import dataclass, field
-from ringscope.stack.kfd.records import IoctlQueueType
 
 if TYPE_CHECKING:
     from ringscope.virtual.client import Client

@@ -11,10 +11,11 @@ import pytest
 
 from ringscope.evidence.collect import collect
 from ringscope.parts.layout import Image
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.recording import Kind
 from ringscope.snapshot import Device, Hqd, Queue, Snapshot
 from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, hiq_dwords
+from ringscope.stack.kfd.records import CreateQueue, hiq_dwords
 from ringscope.stack.machine import MachineSpec
 
 GPU_IDS = (0xF7BC, 0xF05B, 0xEB40, 0xC66D, 0xF220, 0xF5C7, 0xEEDC, 0xC3F1)

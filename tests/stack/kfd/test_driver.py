@@ -8,19 +8,11 @@ from typing import Any
 import pytest
 
 from ringscope.parts import pm4
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.recording import Kind
 from ringscope.snapshot import Device, Process, Queue, QueueType, Snapshot
 from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.records import (
-    Action,
-    CreatedQueue,
-    CreateQueue,
-    IoctlQueueType,
-    KfdError,
-    Step,
-    UpdateQueue,
-    hiq_dwords,
-)
+from ringscope.stack.kfd.records import Action, CreatedQueue, CreateQueue, KfdError, Step, UpdateQueue, hiq_dwords
 from ringscope.stack.machine import MachineSpec, QueueIds, SchedPolicy
 
 AQL = IoctlQueueType.COMPUTE_AQL

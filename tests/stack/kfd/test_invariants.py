@@ -13,9 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ringscope.evidence.collect import collect
 from ringscope.parts import pm4
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.node import Node
-from ringscope.stack.kfd.records import Action, CreateQueue, IoctlQueueType, KfdError, Step, UpdateQueue, hiq_dwords
+from ringscope.stack.kfd.records import Action, CreateQueue, KfdError, Step, UpdateQueue, hiq_dwords
 from ringscope.stack.kfd.runlist import Limit, Runlist
 from ringscope.stack.kfd.scheduler import Scheduler
 from ringscope.stack.kfd.scheduler.cpsch import Cpsch

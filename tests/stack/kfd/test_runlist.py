@@ -3,8 +3,9 @@ import pytest
 from ringscope.parts import pm4
 from ringscope.parts.layout import Image
 from ringscope.parts.pm4 import Format
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType
+from ringscope.stack.kfd.records import CreateQueue
 from ringscope.stack.kfd.runlist import Limit, Runlist, run_list, size, warning
 from ringscope.stack.machine import Isolation, MachineSpec
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.records import replace
-from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType, KfdError, UpdateQueue
+from ringscope.stack.kfd.records import CreateQueue, KfdError, UpdateQueue
 from ringscope.stack.machine import PAGE, NodeSpec
 
 MAX_PERCENTAGE = 100

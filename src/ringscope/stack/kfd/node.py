@@ -6,6 +6,7 @@ import errno
 from collections.abc import Callable
 
 from ringscope.parts import mqd as mqd_table
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.recording import Kind, Value
 from ringscope.stack.firmware import FirmwareSpec, Mec, Mqd, SdmaRlcs
 from ringscope.stack.kfd.bitmap import Bitmap
@@ -14,7 +15,7 @@ from ringscope.stack.kfd.hiq import Hiq
 from ringscope.stack.kfd.memory import Gart, pool_bytes
 from ringscope.stack.kfd.mqd import MQD_BYTES, ComputeMqd, SdmaMqd, Shape
 from ringscope.stack.kfd.process import Queue
-from ringscope.stack.kfd.records import Action, Breakage, CreateQueue, IoctlQueueType, KfdError, Step
+from ringscope.stack.kfd.records import Action, Breakage, CreateQueue, KfdError, Step, kind_of
 from ringscope.stack.kfd.runlist import MAP_PROCESS_BYTES
 from ringscope.stack.machine import PAGE, NodeSpec, Scheduling
 
@@ -226,7 +227,7 @@ class SdmaQueues:
             bit = next((b for b in range(engine - first, used.size, engines) if b not in used), None)
         if bit is None:
             where = "" if engine is None else f" on engine {engine}"
-            raise KfdError(errno.ENOMEM, f"no {kind.kind.value} queue is left{where}")
+            raise KfdError(errno.ENOMEM, f"no {kind_of(kind).value} queue is left{where}")
         used.set(bit)
         return first + bit % engines, bit // engines
 

@@ -11,7 +11,7 @@ from ringscope.stack.kfd.bitmap import Bitmap
 from ringscope.stack.kfd.doorbells import Slice
 from ringscope.stack.kfd.mqd import ComputeMqd, SdmaMqd
 from ringscope.stack.kfd.queue_ids import MAX_QUEUES_PER_PROCESS
-from ringscope.stack.kfd.records import CreateQueue
+from ringscope.stack.kfd.records import CreateQueue, kind_of
 
 FIRST_PASID = 0x8000
 """PASIDs are handed out from here on: the driver asks for 16 bits and takes the upper half (amdgpu_ids.c)."""
@@ -49,7 +49,7 @@ class Queue:
     @property
     def type(self) -> QueueType:
         """What the queue feeds."""
-        return self.request.type.kind
+        return kind_of(self.request.type)
 
     @property
     def is_compute(self) -> bool:

@@ -7,38 +7,24 @@ bytes decodes them into these records; a caller that models ROCr builds them.
 from __future__ import annotations
 
 import errno as _errno
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from ringscope.errors import RingscopeError
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.records import dataclass
 
 if TYPE_CHECKING:
     from ringscope.snapshot import QueueType
 
 
-class IoctlQueueType(IntEnum):
-    """``queue_type`` of CREATE_QUEUE (``KFD_IOC_QUEUE_TYPE_*``)."""
+def kind_of(asked: IoctlQueueType) -> QueueType:
+    """The type of a queue as a Snapshot names it."""
+    from ringscope.snapshot import QueueType  # noqa: PLC0415 - most who name a queue's type take no snapshot
 
-    COMPUTE = 0
-    SDMA = 1
-    COMPUTE_AQL = 2
-    SDMA_XGMI = 3
-    SDMA_BY_ENG_ID = 4
-
-    @property
-    def is_sdma(self) -> bool:
-        """Whether the queue feeds an SDMA engine and not the compute front end."""
-        return self not in (IoctlQueueType.COMPUTE, IoctlQueueType.COMPUTE_AQL)
-
-    @property
-    def kind(self) -> QueueType:
-        """The queue's type as a Snapshot names it."""
-        from ringscope.snapshot import QueueType  # noqa: PLC0415 - most who name a queue's type take no snapshot
-
-        if self is IoctlQueueType.SDMA_XGMI:
-            return QueueType.SDMA_XGMI
-        return QueueType.SDMA if self.is_sdma else QueueType.COMPUTE
+    if asked is IoctlQueueType.SDMA_XGMI:
+        return QueueType.SDMA_XGMI
+    return QueueType.SDMA if asked.is_sdma else QueueType.COMPUTE
 
 
 class KfdError(RingscopeError):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from ringscope.parts.queue_types import KfdQueueType
 from ringscope.recording import Event, Kind, Value
 from ringscope.snapshot import QueueType
 from ringscope.stack.machine import Scheduling
-from ringscope.stack.text.kfd_proc import TYPE
 
 _BEFORE = (
     "Creating queue ioctl",
@@ -121,7 +121,7 @@ def _derived(event: Event) -> dict[str, int]:
         return {}
     qid = int(event.attrs["qid"])
     return {
-        "type_number": TYPE[QueueType(event.attrs["type"])],
+        "type_number": KfdQueueType[QueueType(event.attrs["type"]).name].value,
         "in_process": int(event.attrs["doorbell_offset"]) % DOORBELL_SLICE_BYTES,
         "index": qid // 4,
         "base": qid // 4 * 4,

@@ -6,16 +6,8 @@ Three attributes a queue, printed without a newline; priority is not among them.
 
 from __future__ import annotations
 
-from ringscope.snapshot import QueueType, Snapshot
-
-TYPE = {
-    QueueType.COMPUTE: 0,
-    QueueType.SDMA: 1,
-    QueueType.HIQ: 2,
-    QueueType.DIQ: 3,
-    QueueType.SDMA_XGMI: 4,
-}
-"""``enum kfd_queue_type`` (T/amdkfd/kfd_priv.h), not the numbers of the CREATE_QUEUE ioctl."""
+from ringscope.parts.queue_types import KfdQueueType
+from ringscope.snapshot import Snapshot
 
 
 def kfd_proc(snapshot: Snapshot) -> dict[str, str]:
@@ -32,5 +24,5 @@ def kfd_proc(snapshot: Snapshot) -> dict[str, str]:
             folder = f"proc/{process.pid}/queues/{queue.qid}"
             files[f"{folder}/gpuid"] = f"{queue.gpu_id}"
             files[f"{folder}/size"] = f"{queue.ring_bytes}"
-            files[f"{folder}/type"] = f"{TYPE[queue.type]}"
+            files[f"{folder}/type"] = f"{KfdQueueType[queue.type.name].value}"
     return files

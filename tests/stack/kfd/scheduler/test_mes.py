@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.records import Action, CreateQueue, IoctlQueueType, Step, UpdateQueue
+from ringscope.stack.kfd.records import Action, CreateQueue, Step, UpdateQueue
 from ringscope.stack.kfd.scheduler.mes import Mes
 from ringscope.stack.machine import MachineSpec
 

@@ -1,6 +1,7 @@
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.recording import Kind
 from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.records import Action, CreateQueue, IoctlQueueType, UpdateQueue
+from ringscope.stack.kfd.records import Action, CreateQueue, UpdateQueue
 from ringscope.stack.machine import MachineSpec, SchedPolicy
 
 

@@ -4,16 +4,9 @@ import errno
 
 import pytest
 
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.records import (
-    Action,
-    CreatedQueue,
-    CreateQueue,
-    IoctlQueueType,
-    KfdError,
-    UpdateQueue,
-    hiq_dwords,
-)
+from ringscope.stack.kfd.records import Action, CreatedQueue, CreateQueue, KfdError, UpdateQueue, hiq_dwords
 from ringscope.stack.kfd.scheduler.cpsch import Cpsch
 from ringscope.stack.machine import (
     AsyncSubmission,

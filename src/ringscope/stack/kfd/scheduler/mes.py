@@ -11,11 +11,12 @@ import errno
 from contextlib import ExitStack
 
 from ringscope.parts.fidelity import Behaviour, Standing
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.recording import Kind
 from ringscope.records import dataclass
 from ringscope.stack.kfd.node import Node
 from ringscope.stack.kfd.process import ProcessDevice, Queue
-from ringscope.stack.kfd.records import Action, CreateQueue, IoctlQueueType, KfdError
+from ringscope.stack.kfd.records import Action, CreateQueue, KfdError
 from ringscope.stack.kfd.scheduler import Scheduler
 
 FIDELITY = (
