@@ -148,6 +148,22 @@ def test_kernels_of_one_queue_wait_for_each_other_by_the_barrier_bit() -> None:
         assert first.ended <= second.began
 
 
+def test_an_engine_that_has_seen_enough_is_replaced_between_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench(Policy.TIME) as b:
+        timed, ring = b.processor.kernels.timed, b.ring()
+        assert timed
+        began = []
+        for changes in (2_000, 0, 0):
+            monkeypatch.setattr("ringscope.virtual.timed._CHANGES", changes)
+            flight = timed.dispatch(ring, "k", job(1), Needs(), True)
+            monkeypatch.setattr("ringscope.virtual.timed._CHANGES", 2_000)
+            b.seat()
+            while not flight.ended:
+                timed.finished()
+            began.append(flight.began)
+        assert began == sorted(set(began))
+
+
 def test_what_no_cu_holds_is_a_fault() -> None:
     with bench(Policy.TIME) as b:
         timed = b.processor.kernels.timed

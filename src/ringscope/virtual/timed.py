@@ -87,6 +87,14 @@ class Timed:
         self._leaving: list[int] = []
         self._changes = 0
 
+    def _renew(self) -> bool:
+        """Begin anew with an engine that has seen enough, when nothing is under way; whether that was done."""
+        due = not self._flights and (self._changes > _CHANGES or self._now() > LIMIT_NS // 2)
+        if due:
+            self._seats = {}
+            self._begin()
+        return due
+
     def _now(self) -> int:
         return max(time.monotonic_ns() - self._origin, self._engine.now)
 
@@ -94,6 +102,7 @@ class Timed:
 
     def follow(self, seats: Mapping[Ring, Seat]) -> None:
         """Have the engine's queues where the driver's are: those that are new, gone, moved or changed."""
+        self._renew()
         self._engine.run(self._now())
         if self._leaving and self._engine.settled:
             self._free += self._leaving
@@ -146,9 +155,8 @@ class Timed:
         Raises:
             Fault: no CU of the device holds one of its workgroups.
         """
-        if not self._flights and (self._changes > _CHANGES or self._now() > LIMIT_NS // 2):
-            seats, self._seats = self._seats, {}
-            self._begin()
+        seats = self._seats
+        if self._renew():
             self.follow(seats)
         row = self._rows.get(ring)
         at = self._now()
