@@ -18,7 +18,7 @@ from ringscope.errors import RingscopeError
 
 TARGETS = (
     *("dumps", "sysfs", "kernel_text", "amd_log", "profiles", "databases", "recorded", "bundle", "capture"),
-    *("scenario", "words", "ioctls"),
+    *("scenario", "calibration", "words", "ioctls"),
 )
 """Modules here, in the order in which they run."""
 

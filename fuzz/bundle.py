@@ -21,6 +21,7 @@ _FILES = {f"1-now/{path}": data for path, data in made.machine().items() if path
 def seeds() -> Iterator[bytes]:
     """A whole bundle, its members, and its manifest in the open."""
     yield packed(_FILES, _ABOUT, "b")
+    yield packed(_FILES, _ABOUT, "b", zst=True)
     yield b"T" + joined({"b/manifest.json": b"AUTO"} | {f"b/{path}": data for path, data in _FILES.items()})
     yield b"T" + joined({"b/manifest.json": manifest(_FILES, _ABOUT), "b/../x": b"", "/etc/x": b"1"})
     for kind in ("gz", "bz2", "xz"):
