@@ -4,7 +4,8 @@ A target module has ``seeds()``, inputs of our own making, and ``one(data)``, wh
 promise is broken: whatever comes in, a reader answers or raises one
 :class:`~ringscope.errors.RingscopeError` of one printable line. ``python -m fuzz`` plays the targets one after the
 other (``--seconds`` in all, ``--hours`` before a release), starting from the seeds, from ``corpus/`` and, when they lie
-beside the project, from the real captures. What it learns stays in ``.fuzz/``, as does an input that broke a promise.
+beside the project, from the real captures. What it learns stays in ``.fuzz/``, as does an input that broke a promise;
+``--keep`` puts the best of what was learned without real captures (``--own``) into ``corpus/``.
 
 A finding is mended, and its input becomes a regression test beside the reader's others.
 """
