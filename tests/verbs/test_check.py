@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +72,18 @@ def test_the_cost_of_time_slicing_is_simulated(capsys: pytest.CaptureFixture[str
     assert check(capsys, "--gpu mi300a --ranks 8 --hw-queues 2 --mpi openmpi")[1]["cost"] is None
     _, unknown = check(capsys, "--gpu strix --ranks 12")
     assert "shader engines" in unknown["cost"]["unknown"]
+
+
+def test_the_steps_that_take_turns_can_be_seen(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("numba")
+    trace, page = tmp_path / "out.pftrace", tmp_path / "out.html"
+    line = f"--gpu mi300a --ranks 8 --hw-queues 4 --mpi openmpi --html {page} --perfetto {trace}"
+    _, found = check(capsys, line)
+    (drawn,) = found["time"]
+    assert len(drawn["slots"]) == found["budgets"][0]["limit"]
+    assert drawn["shown_ns"] > found["cost"]["time_sliced_step_ns"] * 19
+    assert b"save qid" in trace.read_bytes() and b"slots held" in trace.read_bytes()
+    assert "nothing here takes turns" in refused(capsys, f"--gpu mi300a --ranks 1 --perfetto {trace}")
 
 
 def test_the_base_package_says_what_the_cost_needs(

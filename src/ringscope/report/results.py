@@ -179,6 +179,7 @@ def check(data: Json) -> Told:
             *section("limits", "What there is, and what it needs", *_limits(data)),
             *section("queues", "Queues of one process", *_stages(data)),
             *_cost(data),
+            *(sections.time(data) if "time" in data else ()),
             *sections.fidelity(data),
             *sections.notes(data),
         ],

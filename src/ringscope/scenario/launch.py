@@ -12,14 +12,21 @@ two others (tests).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ringscope.engine.costs import costs_for
-from ringscope.engine.spec import HostThread, Machine, Op, Packet, Queue, Room, Source, Spec, constant
+from ringscope.engine.spec import HostThread, Op, Packet, Queue, Room, Source, Spec, constant
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.records import dataclass, replace
 from ringscope.scenario.build import engine_machine
 from ringscope.stack.budget import Job, play, stages
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.machine import MachineSpec
+
+if TYPE_CHECKING:
+    from ringscope.engine.run import Engine
+    from ringscope.recording import Recording
+    from ringscope.scenario.record import Names
 
 FIDELITY = (
     Behaviour(
@@ -62,9 +69,30 @@ class StepCost:
 
 def step_cost(machine: MachineSpec, job: Job, kernel_ns: int = 1_000_000) -> StepCost | None:
     """Simulate a step whose kernel takes ``kernel_ns`` on every rank; None beyond :data:`MOST_QUEUES` queues."""
-
     if stages(machine, job)[-1].compute * job.ranks > MOST_QUEUES:
         return None
+    names, spec = _steps(machine, job, kernel_ns)
+    hardware = spec.machine
+    slots = hardware.slots * -(-len(names.queues) // len(hardware.slots))
+    room = replace(spec, machine=replace(hardware, slots=slots, processes=job.ranks))
+    return StepCost(_step_ns(_played(room)), _step_ns(_played(spec)))
+
+
+def recorded(machine: MachineSpec, job: Job, kernel_ns: int = 1_000_000) -> Recording:
+    """The steps of :func:`step_cost` on the slots there are, played once more: who held which slot, and what ran."""
+    from ringscope.engine.run import Engine  # noqa: PLC0415 - brings Numba along
+    from ringscope.scenario.record import recording  # noqa: PLC0415
+
+    names, spec = _steps(machine, job, kernel_ns)
+    engine = Engine(spec, trace=True)
+    engine.run(STEPS * _step_ns(_played(spec)))
+    return recording(names, engine)
+
+
+def _steps(machine: MachineSpec, job: Job, kernel_ns: int) -> tuple[Names, Spec]:
+    """The ranks of the job, going through their steps; and what their queues and slots are called."""
+    from ringscope.scenario.record import Names  # noqa: PLC0415 - brings Numba along
+
     node = machine.nodes[0]
     kfd = Kfd(machine, keep_events=False)
     for rank in range(job.ranks):
@@ -81,7 +109,8 @@ def step_cost(machine: MachineSpec, job: Job, kernel_ns: int = 1_000_000) -> Ste
     # Each process has ROCr's queue first, then that of the null stream; the newest is the one its library made last.
     compute = [at + min(1, len(own) - 1) for at, (_, own) in zip(first, held, strict=True)]
     exchange = [at + len(own) - 1 for at, (_, own) in zip(first, held, strict=True)]
-    hardware = engine_machine(node, kfd.node(node.gpu_id).mec.fill_order)
+    slots = kfd.node(node.gpu_id).mec.fill_order
+    hardware = engine_machine(node, slots)
     groups = max(1, hardware.compute_units // job.ranks)
     step = (
         *(Packet(queue=q, workgroups=groups, time=constant(kernel_ns), need=_WAVES) for q in compute),
@@ -89,17 +118,22 @@ def step_cost(machine: MachineSpec, job: Job, kernel_ns: int = 1_000_000) -> Ste
         *(Packet(queue=q, workgroups=1, time=constant(EXCHANGE_NS), need=_WAVES) for q in exchange),
         Packet(op=Op.SYNC),
     )
-    room = replace(hardware, slots=hardware.slots * -(-count // len(hardware.slots)), processes=job.ranks)
-    gfx = f"gfx{node.part.gfx}"
-    return StepCost(_step_ns(room, queues, step, gfx), _step_ns(hardware, queues, step, gfx))
+    names = Names(
+        f"{STEPS} steps", node.gpu_id, tuple((rank, queue.qid) for rank, own in held for queue in own), tuple(slots)
+    )
+    costs = costs_for(f"gfx{node.part.gfx}")
+    return names, Spec(hardware, tuple(queues), (HostThread(0, step),), (Source(limit=STEPS),), costs=costs)
 
 
-def _step_ns(machine: Machine, queues: list[Queue], step: tuple[Packet, ...], gfx: str) -> int:
+def _played(spec: Spec) -> Engine:
     from ringscope.engine.run import Engine  # noqa: PLC0415 - brings Numba along
 
-    spec = Spec(machine, tuple(queues), (HostThread(0, step),), (Source(limit=STEPS),), costs=costs_for(gfx))
     engine = Engine(spec)
     while len(engine.log) < STEPS:
         # Not further than needed: an over-subscribed runlist goes round for ever.
         engine.run(engine.now + _STRETCH_NS)
+    return engine
+
+
+def _step_ns(engine: Engine) -> int:
     return int(engine.log["done"].max()) // STEPS

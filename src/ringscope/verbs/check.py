@@ -32,6 +32,7 @@ from ringscope.stack.rocm import RULES, RocmVersion
 from ringscope.verbs import Result, picture_options
 
 if TYPE_CHECKING:
+    from ringscope.recording import Recording
     from ringscope.scenario.launch import StepCost
 
 SCHEMA = "ringscope.check/1"
@@ -65,7 +66,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="kernel time between two exchanges, for the cost (default: 1)",
     )
     parser.add_argument("--rocm", default="7.0", metavar="VERSION", help="ROCm release (default: 7.0)")
-    picture_options(parser, "html")
+    picture_options(parser, "html", "perfetto")
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="launch by mpirun, mpiexec, srun or torchrun"
     )
@@ -128,12 +129,34 @@ def run(args: argparse.Namespace) -> Result:
     """Read what is launched, count, compare."""
     checked = _checked(args, os.environ)
     result = data(checked)
+    played = _played(checked) if args.html or args.perfetto else ()
+    if played:
+        from ringscope.report.timeline import timeline  # noqa: PLC0415
+
+        result["time"] = [found for recording in played if (found := timeline(recording))]
     return Result(
         result,
         lambda terminal: "\n".join(text(checked, terminal)),
         EXIT_CLEAN if checked.fits else EXIT_FINDINGS,
-        {"html": lambda: _page(result)},
+        {"html": lambda: _page(result), "perfetto": lambda: _trace(played)},
     )
+
+
+def _played(checked: Checked) -> tuple[Recording, ...]:
+    """The simulated steps as a recording, where time-slicing was simulated."""
+    if checked.cost is None or isinstance(checked.cost, str):
+        return ()
+    from ringscope.scenario.launch import recorded  # noqa: PLC0415 - the engine, which is there when a cost is
+
+    return (recorded(checked.machine, checked.job, checked.step_ns),)
+
+
+def _trace(played: tuple[Recording, ...]) -> bytes:
+    if not played:
+        raise InputError("nothing here takes turns, so there is nothing to trace", todo="leave --perfetto out")
+    from ringscope.report.perfetto import trace  # noqa: PLC0415
+
+    return trace(played)
 
 
 def _page(result: dict[str, Any]) -> bytes:
