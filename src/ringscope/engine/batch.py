@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +22,7 @@ from ringscope.engine.run import Totals
 from ringscope.engine.spec import Machine, Op, Queue, Spec, SpecError
 from ringscope.engine.state import GLOBAL, LOG, Array, State, build, tournament
 from ringscope.errors import InputError
+from ringscope.records import dataclass, replace
 
 LANES = 32
 BLOCK = 4 * LANES

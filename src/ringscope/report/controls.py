@@ -6,8 +6,8 @@ The form works without a script, by its button; ``serve.js`` makes it answer at 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ringscope.records import dataclass
 from ringscope.report.markup import Json, visible
 
 

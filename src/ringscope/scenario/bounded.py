@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from ringscope.engine.run import Engine
+from ringscope.records import replace
 from ringscope.scenario.build import Built, build
 from ringscope.scenario.schema import Scenario
 

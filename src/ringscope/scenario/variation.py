@@ -10,11 +10,11 @@ import base64
 import binascii
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ringscope.errors import InputError
 from ringscope.parts import catalogue
+from ringscope.records import dataclass
 from ringscope.scenario import toml
 from ringscope.stack.hip import StreamPriority
 

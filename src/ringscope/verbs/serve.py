@@ -23,7 +23,6 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -35,6 +34,7 @@ from ringscope.errors import InputError, RingscopeError
 from ringscope.evidence.collect import collect
 from ringscope.join import Case, case_of
 from ringscope.join.queues import JoinedQueue
+from ringscope.records import dataclass
 from ringscope.report.controls import Bar, bar
 from ringscope.report.markup import duration
 from ringscope.report.page import page
