@@ -26,7 +26,7 @@ from ringscope.virtual.client import Client
 from ringscope.virtual.gpu import Gpu
 from ringscope.virtual.injection import Faults
 from ringscope.virtual.ioctls import Call
-from ringscope.virtual.kernels import Kernels, Policy
+from ringscope.virtual.kernels import Kernels
 from ringscope.virtual.memory import Flags, page_align
 from ringscope.virtual.model import model_of
 
@@ -152,7 +152,7 @@ class World:
         machine = MachineSpec.of(gpu)
         self.area = machine.nodes[0].save_area
         faults = Faults(["memory=4G"])
-        self.gpu: Gpu = Gpu(model_of(gpu), machine, Answers(), Kernels(Policy.REFUSE, 80), faults, None)  # type: ignore[arg-type]
+        self.gpu: Gpu = Gpu(model_of(gpu), machine, Answers(), Kernels(), faults, None)  # type: ignore[arg-type]
         self.people: dict[int, Someone] = {}
         self.births = 0
 
