@@ -9,8 +9,9 @@ import time
 from itertools import pairwise
 
 from bench import Row
+from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.records import CreateQueue, IoctlQueueType
+from ringscope.stack.kfd.records import CreateQueue
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.text import capture
 
