@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from typing import TypedDict, Unpack
 
 from ringscope.recording import Source
 from ringscope.records import dataclass
@@ -80,6 +81,18 @@ class Answer:
     quiet: bool = False
 
 
+class _Rest(TypedDict, total=False):
+    """What any answer may say besides; see :class:`Answer`."""
+
+    todo: str
+    finding: bool
+    quiet: bool
+
+
+class _More(_Rest, total=False):
+    missing: tuple[Missing, ...]
+
+
 @dataclass(frozen=True)
 class Question:
     """A yes-or-no question: its ``id`` in JSON, its text, and what every answer to it rests on.
@@ -92,57 +105,27 @@ class Question:
     rests_on: str
     overturned_by: str
 
-    def yes(
-        self,
-        summary: str,
-        because: tuple[Because, ...],
-        confidence: Confidence,
-        *,
-        missing: tuple[Missing, ...] = (),
-        todo: str = "",
-        finding: bool = False,
-        quiet: bool = False,
-    ) -> Answer:
+    def yes(self, summary: str, because: tuple[Because, ...], confidence: Confidence, **more: Unpack[_More]) -> Answer:
         """Yes."""
-        return self._answer(Verdict.YES, summary, because, missing, confidence, todo, finding, quiet)
+        return self._answer(Verdict.YES, summary, because, confidence, **more)
 
-    def no(
-        self,
-        summary: str,
-        because: tuple[Because, ...],
-        confidence: Confidence,
-        *,
-        missing: tuple[Missing, ...] = (),
-        todo: str = "",
-        finding: bool = False,
-        quiet: bool = False,
-    ) -> Answer:
+    def no(self, summary: str, because: tuple[Because, ...], confidence: Confidence, **more: Unpack[_More]) -> Answer:
         """No."""
-        return self._answer(Verdict.NO, summary, because, missing, confidence, todo, finding, quiet)
+        return self._answer(Verdict.NO, summary, because, confidence, **more)
 
     def undecided(
-        self,
-        summary: str,
-        missing: tuple[Missing, ...],
-        because: tuple[Because, ...] = (),
-        *,
-        todo: str = "",
-        finding: bool = False,
-        quiet: bool = False,
+        self, summary: str, missing: tuple[Missing, ...], because: tuple[Because, ...] = (), **more: Unpack[_Rest]
     ) -> Answer:
         """The evidence cannot say; ``missing`` is what would decide it."""
-        return self._answer(Verdict.UNDECIDED, summary, because, missing, None, todo, finding, quiet)
+        return self._answer(Verdict.UNDECIDED, summary, because, None, missing=missing, **more)
 
     def _answer(
         self,
         verdict: Verdict,
         summary: str,
         because: tuple[Because, ...],
-        missing: tuple[Missing, ...],
         confidence: Confidence | None,
-        todo: str,
-        finding: bool,
-        quiet: bool,
+        **more: Unpack[_More],
     ) -> Answer:
         return Answer(
             self.id,
@@ -150,13 +133,10 @@ class Question:
             verdict,
             summary,
             because,
-            missing,
-            self.overturned_by,
-            self.rests_on,
-            todo,
-            finding,
-            confidence,
-            quiet,
+            overturned_by=self.overturned_by,
+            rests_on=self.rests_on,
+            confidence=confidence,
+            **more,
         )
 
 
