@@ -96,8 +96,8 @@ seed = 7
 """
 UNKNOWN = "the capture tells of no known machine that runs HIP queues"
 ASSUMED = (
-    f"what its streams run is assumed: {KERNEL['name']} kernels of {KERNEL['workgroups']} workgroups and "
-    f"{KERNEL['duration']}, one after another"
+    f"what its streams run is assumed: kernels of {KERNEL['workgroups']} workgroups that take {KERNEL['duration']}, "
+    "one after another"
 )
 
 
