@@ -267,6 +267,15 @@ def test_a_capture_is_shown_as_it_was_and_then_played(tmp_path: Path, capsys: py
     assert [len(process["queues"]) for process in played["explained"]["processes"]] == queues
 
 
+def test_a_real_machine_is_played_with_as_many_queues_as_it_had(shared: Path) -> None:
+    desk = Desk.of(shared / "mi308x/streams-16")
+    was = carried(desk.page({}, lambda _: None))
+    played = carried(desk.page({"s": desk.begun.packed}, lambda _: None))["explained"]
+    assert [len(process["queues"]) for process in played["processes"]] == [5]
+    assert [len(process["queues"]) for process in was["processes"]] == [5]
+    assert [device["name"] for device in played["devices"] if device["hqds_active"]] == ["MI308X SPX"]
+
+
 def test_a_capture_without_queues_is_shown_and_not_played(tmp_path: Path) -> None:
     desk = Desk.of(write_machine(tmp_path))
     assert b"It cannot be played" in desk.page({}, lambda _: None)
