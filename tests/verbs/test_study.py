@@ -1,6 +1,7 @@
 """``ringscope study``: lists, plays, refuses."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,12 @@ def test_what_it_cannot_do_is_one_line(words: list[str], message: str, capsys: p
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_its_runs_can_be_traced(tmp_path: Path) -> None:
+    file = tmp_path / "out.pftrace"
+    assert main(["study", "cu-limit", "--perfetto", str(file)]) == 0
+    assert b"kernels running (run 1 of " in file.read_bytes() and b"pipe 0 queue 2 (run 2 of " in file.read_bytes()
 
 
 def test_policies_are_spelled_as_in_a_scenario() -> None:

@@ -10,20 +10,28 @@ Rules that only the firmware knows can be read otherwise with --policy: the conc
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ringscope.engine.policies import POLICIES, Policies
 from ringscope.errors import InputError
+from ringscope.recording import Recording
 from ringscope.records import replace
 from ringscope.report.page import page
+from ringscope.report.perfetto import trace
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.scenario import rules, studies
 from ringscope.scenario.studies.study import Cell, Chart, Desk, Findings, Study, Table
 from ringscope.verbs import Result, picture_options
 
+if TYPE_CHECKING:
+    from ringscope.scenario.build import Built
+
 SCHEMA = "ringscope.study/1"
 _BAR = 40
+MOST_RUNS, MOST_TRACED = 12, 10_000
+"""What of a study a trace shows: so many runs, and some more packets than that of each."""
+_STEPS = 100
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", action="append", default=[], metavar="RULE=CHOICE", help="read one firmware-private rule otherwise"
     )
-    picture_options(parser, "html")
+    picture_options(parser, "html", "perfetto")
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -46,7 +54,8 @@ def run(args: argparse.Namespace) -> Result:
     if not 0 <= args.seed < 1 << 32:
         raise InputError(f"--seed is {args.seed}", todo="give 0 to 4294967295")
     study = studies.find(args.study)
-    desk = Desk(policies=policies(args.policy), seed=args.seed)
+    runs: list[Built] = []
+    desk = Desk(policies=policies(args.policy), seed=args.seed, watch=runs.append if args.perfetto else None)
     from ringscope.verbs.simulate import warm_up  # noqa: PLC0415 - the engine; --list does without
 
     warm_up()
@@ -55,8 +64,23 @@ def run(args: argparse.Namespace) -> Result:
     return Result(
         result,
         lambda terminal: text(study, desk, findings, terminal),
-        pictures={"html": lambda: page(result)},
+        pictures={"html": lambda: page(result), "perfetto": lambda: trace(_recordings(runs))},
     )
+
+
+def _recordings(runs: Sequence[Built]) -> list[Recording]:
+    """The first of a study's runs, played once more and traced, each as far as a viewer can hold."""
+    from ringscope.engine.run import Engine  # noqa: PLC0415 - the engine; --list does without
+    from ringscope.scenario.record import Names, recording  # noqa: PLC0415
+
+    found = []
+    for number, built in enumerate(runs[:MOST_RUNS], 1):
+        engine = Engine(built.spec, trace=True)
+        for step in range(1, _STEPS + 1):
+            if len(engine.trace) < MOST_TRACED:
+                engine.run(built.scenario.horizon_ns * step // _STEPS)
+        found.append(recording(replace(Names.of(built), origin=f"run {number} of {len(runs)}"), engine))
+    return found
 
 
 def policies(choices: Iterable[str]) -> Policies:

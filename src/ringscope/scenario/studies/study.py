@@ -86,12 +86,13 @@ class Study:
 class Desk:
     """Where a study plays its scenarios: the reading of the firmware's rules, costs and the seed that hold for all.
 
-    ``costs`` replaces single costs of the part's table (engine names).
+    ``costs`` replaces single costs of the part's table (engine names); ``watch`` is shown every run that is played.
     """
 
     policies: Policies = field(default_factory=Policies)
     costs: Mapping[str, int] = field(default_factory=dict)
     seed: int = 7
+    watch: Callable[[Built], None] | None = None
 
     def build(
         self,
@@ -126,7 +127,13 @@ class Desk:
         """Run a built scenario; ``edit`` changes what the schema has no word for."""
         from ringscope.scenario.outcome import simulate  # noqa: PLC0415
 
-        return simulate(replace(built, spec=edit(built.spec)) if edit else built)
+        return simulate(self._ready(built, edit))
+
+    def _ready(self, built: Built, edit: Callable[[Spec], Spec] | None) -> Built:
+        ready = replace(built, spec=edit(built.spec)) if edit else built
+        if self.watch is not None:
+            self.watch(ready)
+        return ready
 
     def rates(self, built: Built, steps: int, edit: Callable[[Spec], Spec] | None = None) -> Rates:
         """Run a built scenario whose requests have ``steps`` packets each, and count packets after the warm-up.
@@ -135,7 +142,7 @@ class Desk:
         """
         from ringscope.engine.run import Engine  # noqa: PLC0415
 
-        engine = Engine(edit(built.spec) if edit else built.spec)
+        engine = Engine(self._ready(built, edit).spec)
         scenario = built.scenario
         engine.run(scenario.warmup_ns)
         owner, before = engine.state.queue["process"], engine.state.queue["done_packets"].copy()
@@ -155,7 +162,7 @@ class Desk:
         """Run a built scenario: latencies of the requests of each host thread that were done after the warm-up, ns."""
         from ringscope.engine.run import Engine  # noqa: PLC0415
 
-        spec = edit(built.spec) if edit else built.spec
+        spec = self._ready(built, edit).spec
         engine = Engine(spec)
         engine.run(built.scenario.horizon_ns)
         log = engine.log[engine.log["done"] > built.scenario.warmup_ns]
