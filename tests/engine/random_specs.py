@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from ringscope.engine.policies import Dispatch, Idle, Placement, Policies, Priority, Rotation, Scheduler
+from ringscope.engine.policies import Dispatch, Gangs, Idle, Placement, Policies, Priority, Rotation, Scheduler, Sdma
 from ringscope.engine.spec import (
     Arrival,
     Change,
@@ -51,11 +51,12 @@ def random_spec(seed: int, scheduler: Scheduler | None = None) -> Spec:
             slot=free[i] if free else None,
             cu_mask=_mask(r, machine) if r.random() < 0.3 else (),
             active=r.random() < 0.9,
+            ring_packets=r.choice([16384, 16384, 2, 3]),
         )
         for i in range(count)
     ]
     copies = [len(queues) + i for i in range(r.choice([0, 0, 1, 3]))]
-    queues += [Queue(process=0, sdma_engine=r.randrange(2)) for _ in copies]
+    queues += [Queue(process=0, sdma_engine=r.randrange(2), ring_packets=r.choice([16384, 2])) for _ in copies]
     sources = tuple(_source(r) for _ in range(r.randint(1, 5)))
     threads = tuple(HostThread(r.randrange(len(sources)), _request(r, count, copies)) for _ in range(r.randint(1, 8)))
     return Spec(
@@ -84,6 +85,8 @@ def random_spec(seed: int, scheduler: Scheduler | None = None) -> Spec:
             priority=r.choice(list(Priority)),
             rotation=r.choice(list(Rotation)),
             idle=r.choice(list(Idle)),
+            sdma=r.choice(list(Sdma)),
+            gangs=r.choice(list(Gangs)),
         ),
         seed=seed,
     )

@@ -14,7 +14,7 @@ from typing import Any
 import simpy
 from simpy.events import Event
 
-from ringscope.engine.policies import Dispatch, Idle, Placement, Priority, Rotation, Scheduler
+from ringscope.engine.policies import Dispatch, Gangs, Idle, Placement, Priority, Rotation, Scheduler, Sdma
 from ringscope.engine.spec import Arrival, Change, Op, Room, Spec
 
 # The order of what is due at one instant; deciding comes last.
@@ -74,6 +74,7 @@ class Job:
         self.done = False
         self.open = 0
         self.sent = 0
+        self.place = 0  # in the ring
 
 
 class Group:
@@ -111,6 +112,9 @@ class Queue:
         self.pipe_priority = spec.pipe_priority
         self.queue_priority = spec.queue_priority
         self.ring: list[Job] = []  # not complete
+        self.written = 0
+        self.senders: list[tuple[Event, int]] = []
+        self.woken = False
         self.shares = [Share(self) for _ in range(xccs)]
         self.slot: int | None = None
         self.state = "unmapped"
@@ -175,6 +179,7 @@ class Model:
         self.cursor = -1
         self.changes = list(spec.controls)
         self.tick_at: int | None = None
+        self.mapped_since: dict[int, int] = {}
         self.clock = 0
         self.deciding = False
         self.log: list[tuple[int, int, int, int, int]] = []
@@ -422,6 +427,8 @@ class Model:
         queue = self.queues[job.step.queue]
         job.done = False
         job.draw += 1
+        job.place = queue.written
+        queue.written += 1
         job.sent = self.env.now
         times = job.step.time.quantiles
         job.time = times[draw(self.spec.seed, job.number + 1, job.draw, 0) * len(times) >> 32]
@@ -433,6 +440,16 @@ class Model:
             if queue.state == "unmapped":
                 self.wait(queue)
         self.touch()
+
+    @staticmethod
+    def full(queue: Queue) -> bool:
+        return bool(queue.ring) and queue.written - queue.ring[0].place >= queue.spec.ring_packets - 1
+
+    def wake_sender(self, queue: Queue) -> None:
+        if queue.senders and not queue.woken and not self.full(queue):
+            queue.woken = True
+            event, number = queue.senders.pop(0)
+            event.succeed(self.due(0, HOST, number))
 
     def wait(self, queue: Queue) -> None:
         if queue.waiting is None:
@@ -450,6 +467,7 @@ class Model:
         self.packets.append((job.number, job.sent, self.env.now))
         if job in queue.ring:
             queue.ring.remove(job)
+            self.wake_sender(queue)
         if not queue.ring:
             queue.waiting = None
         thread = job.thread
@@ -462,7 +480,8 @@ class Model:
 
     # -- copies ---------------------------------------------------------------------------------------------------
     def start_copy(self, engine: int) -> None:
-        if self.engine_job[engine] is not None:
+        held = self.policies.sdma is Sdma.REMAPPED and self.phase != "steady"
+        if self.engine_job[engine] is not None or held:
             return
         mine = [q for q in self.queues if q.spec.sdma_engine == engine]
         turn = self.engine_turn[engine]
@@ -513,8 +532,17 @@ class Model:
                 if job.step.op is Op.SYNC:
                     yield from self.wait_for_packets(thread)
                 elif job.step.op is not Op.HOST:
+                    queue = self.queues[job.step.queue]
+                    if queue.senders or queue.woken or self.full(queue):
+                        turn = self.env.event()
+                        queue.senders.append((turn, number))
+                        due = yield turn
+                        yield due
+                        self.events += 1
+                        queue.woken = False
                     thread.open += 1
                     self.send(job)
+                    self.wake_sender(queue)
             yield from self.wait_for_packets(thread)
             self.log.append((number, request, arrival, begun, int(self.env.now)))
             request += 1
@@ -541,6 +569,8 @@ class Model:
 
     def take_slot(self, queue: Queue, slot: int) -> None:
         assert self.slots[slot] is None, "a slot holds one queue"
+        if queue.spec.process not in {other.spec.process for other in self.mapped()}:
+            self.mapped_since[queue.spec.process] = int(self.env.now)
         self.slots[slot] = queue
         queue.slot = slot
 
@@ -591,6 +621,7 @@ class Model:
         if control.change is Change.DESTROY:
             queue.ring = []
             queue.waiting = None
+            self.wake_sender(queue)
             for share in queue.shares:
                 share.ring, share.indexes, share.saved = [], [], []
         self.touch()
@@ -732,6 +763,15 @@ class Model:
         self.tick_at = int(self.env.now) + self.costs.gang_quantum_ns
         self.env.process(self.gang_quantum(self.due(self.costs.gang_quantum_ns, DEVICE, 2)))
 
+    def may_lose_slot(self, process: int) -> bool:
+        over = self.env.now - self.mapped_since[process] >= self.costs.process_quantum_ns
+        waits = any(
+            q.active and q.state == "unmapped" and q.waiting is not None
+            for q in self.compute
+            if q.spec.process == process
+        )
+        return self.policies.gangs is Gangs.GANG_QUANTUM or over or waits
+
     def gang_quantum(self, due: Due) -> Steps:
         yield due
         self.tick_at = None
@@ -740,7 +780,9 @@ class Model:
             old = [
                 q
                 for q in self.mapped()
-                if q.state == "mapped" and q.mapped_at <= self.env.now - self.costs.gang_quantum_ns
+                if q.state == "mapped"
+                and q.mapped_at <= self.env.now - self.costs.gang_quantum_ns
+                and self.may_lose_slot(q.spec.process)
             ]
             if old:
                 self.start_unmap(min(old, key=lambda q: (q.mapped_at, q.number)))

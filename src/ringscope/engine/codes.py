@@ -34,6 +34,8 @@ SE_STRICT = 0
 PIPE_PRIORITY, FULL_PRIORITY = 1, 2
 LIST_END = 1
 BUSY_FIRST = 1
+REMAPPED = 1
+PROCESS_HOLDS = 1
 
 # A queue: unmapped, on its way into or out of a slot, or mapped.
 UNMAPPED, SAVING, MAPPING, MAPPED = 0, 1, 2, 3
@@ -46,8 +48,9 @@ SENT, COMPLETE = 1, 2
 DISPATCH, BARRIER_AND, BARRIER_OR, COPY, SYNC, HOST_TIME = 0, 1, 2, 3, 4, 5
 CLOSED, OPEN, TRACE = 0, 1, 2
 CREATE, DESTROY, UPDATE, EVICT, RESTORE = 0, 1, 2, 3, 4
-# A host thread: between requests, sending, waiting within a request, waiting for its end, without further requests.
-ASLEEP, SENDING, WAITING, ENDING, OVER = 0, 1, 2, 3, 4
+# A host thread: between requests, sending, waiting within a request, waiting for its end, without further requests,
+# waiting for a place in a full ring.
+ASLEEP, SENDING, WAITING, ENDING, OVER, RING_FULL = 0, 1, 2, 3, 4, 5
 
 # Why the engine stopped; anything but DONE asks for more room and is then continued.
 DONE, MORE_EVENTS, MORE_WORKGROUPS, MORE_LOG, MORE_TRACE, MORE_RESIDENCE = 0, 1, 2, 3, 4, 5

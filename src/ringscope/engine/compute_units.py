@@ -102,6 +102,20 @@ def find_cu(s: State, i: int, k: int, need: int) -> int:
 
 
 @hot
+def known_full(s: State, i: int, k: int) -> bool:
+    """Whether share ``k`` has to wait for the shader engine in turn, as pipe ``i`` knows without looking again."""
+    g = s.g[0]
+    pipe = s.pipe[i]
+    e = pipe.xcc * g.ses + s.share[k].engine_turn
+    allowed = s.mask[s.queue[pipe.queue].mask, e]
+    return (
+        g.placement == SE_STRICT
+        and allowed != 0
+        and allowed & s.se[e].available & s.fresh[e * g.pipes + pipe.local] == 0
+    )
+
+
+@hot
 def place(s: State, xcc: int, k: int, p: int, c: int) -> None:
     """Start the next workgroup of share ``k`` (a saved one first), one of packet ``p``, on CU ``c`` of its engine."""
     g = s.g[0]
@@ -160,8 +174,7 @@ def place(s: State, xcc: int, k: int, p: int, c: int) -> None:
     free -= need
     s.cu[cu] = free
     se = s.se[e]
-    if not fits(free, g.least_need):
-        se.available &= ~(1 << c)
+    se.available &= ~(int(not fits(free, g.least_need)) << c)
     # The next workgroup goes to the next CU of the next shader engine.
     c += 1
     se.turn = c if c < g.cus_stride else 0
@@ -185,9 +198,17 @@ def leave_cu(s: State, cu: int, e: int, need: int) -> None:
     if x.placing != 0:
         for look in range(e * g.pipes, (e + 1) * g.pipes):
             s.fresh[look] |= bit
-        x.blocked &= ~se.waiters
-        se.waiters = 0
-        g.xccs_dirty |= 1 << se.xcc
+        # Who waits for this engine, and for no more than this CU has now, looks again.
+        waiters = se.waiters
+        ready = 0
+        while waiters != 0:
+            local = lowest(waiters)
+            waiters &= waiters - 1
+            ready |= int(fits(free, s.pipe[se.xcc * g.pipes + local].need)) << local
+        x.blocked &= ~ready
+        se.waiters &= ~ready
+        if ready != 0 or g.dispatch == EQUAL_SHARE:
+            g.xccs_dirty |= 1 << se.xcc
 
 
 @hot
@@ -263,3 +284,7 @@ def place_workgroups(s: State, xcc: int) -> int:
         if over:
             set_mode(s, i, IDLE)
             return i
+        # Nearly always the pipe then waits, as it found out before: it does so without another round.
+        if share.saved == 0 and share.packet == p and known_full(s, i, k):
+            x.blocked |= 1 << local
+            s.se[xcc * ses + share.engine_turn].waiters |= 1 << local

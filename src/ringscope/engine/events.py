@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from ringscope.engine.codes import ID_BITS, LIMIT_NS, NEVER, TIME_SHIFT, WORKGROUP_BITS, State
-from ringscope.engine.jit import hot, jit
+from ringscope.engine.jit import hot, jit, one_instruction
 
 # An unsigned index is not looked at for being negative.
 ROOT = np.uint64(3)
@@ -23,6 +23,12 @@ BIT_OF = np.zeros(67, np.int64)
 """The place of the only bit set in ``x``, at ``x % 67``."""
 for _bit in range(63):
     BIT_OF[(1 << _bit) % 67] = _bit
+
+
+@one_instruction
+def lowest(mask: int) -> int:
+    """The place of the lowest bit set in ``mask``, which is positive."""
+    return BIT_OF[(mask & -mask) % 67]
 
 
 @hot
@@ -101,9 +107,3 @@ def draw(seed: int, a: int, b: int, c: int) -> int:
     h ^= h >> 15
     h = (h * 0x2C1B3C6D) & 0xFFFFFFFF
     return h ^ (h >> 16)
-
-
-@hot
-def lowest(mask: int) -> int:
-    """The place of the lowest bit set in ``mask``, which is not 0."""
-    return BIT_OF[(mask & -mask) % 67]

@@ -10,6 +10,7 @@ from ringscope.engine.codes import (
     HOST_TIME,
     OPEN,
     OVER,
+    RING_FULL,
     SENDING,
     SYNC,
     WAITING,
@@ -17,6 +18,7 @@ from ringscope.engine.codes import (
 )
 from ringscope.engine.events import draw, post
 from ringscope.engine.jit import hot, jit
+from ringscope.engine.packets import ring_full
 
 
 @jit
@@ -71,6 +73,20 @@ def begin_request(s: State, t: int) -> None:
     thread.begun = s.g[0].now
 
 
+@jit
+def wait_for_ring(s: State, t: int, q: int) -> None:
+    """Thread ``t`` waits for a place in the ring of queue ``q``, behind those that wait already."""
+    queue = s.queue[q]
+    thread = s.thread[t]
+    thread.state = RING_FULL
+    thread.next_sender = -1
+    if queue.sender >= 0:
+        s.thread[queue.last_sender].next_sender = t
+    else:
+        queue.sender = t
+    queue.last_sender = t
+
+
 @hot
 def host(s: State, t: int) -> int:
     """Thread ``t`` goes on with its request; returns the packet that it sends now, -1 for none."""
@@ -86,12 +102,18 @@ def host(s: State, t: int) -> int:
     elif thread.state == WAITING:
         thread.step += 1
     else:
-        op = s.packet[thread.step].op
-        if op == SYNC:
+        packet = s.packet[thread.step]
+        if packet.op == SYNC:
             if thread.left > 0:
                 thread.state = WAITING
                 return -1
-        elif op != HOST_TIME:
+        elif packet.op != HOST_TIME:
+            queue = s.queue[packet.queue]
+            if thread.state == RING_FULL:
+                queue.sender_woken = 0
+            elif queue.sender >= 0 or queue.sender_woken != 0 or ring_full(s, packet.queue):
+                wait_for_ring(s, t, packet.queue)
+                return -1
             thread.left += 1
             p = thread.step
         thread.step += 1

@@ -18,8 +18,10 @@ from ringscope.errors import InputError
 
 try:
     import numba as _numba
+    from llvmlite import ir
     from numba.core import event
     from numba.core.cpu import CPUTargetOptions
+    from numba.extending import intrinsic
 except ImportError as error:
     raise InputError("simulating needs Numba and NumPy", todo="pip install 'ringscope[sim]'") from error
 
@@ -133,3 +135,13 @@ def compiling(tell: Callable[[], None]) -> Iterator[None]:
     """Within it, the first function that has to be compiled (and does not come from the cache) calls ``tell``."""
     with event.install_listener("numba:compile", _Once(tell)):
         yield
+
+
+@intrinsic
+def _lowest(_: Any, mask: Any) -> Any:
+    return mask(mask), lambda _, builder, __, args: builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+
+def one_instruction(function: Function) -> Function:
+    """``function``, which finds the lowest bit set, as the processor's own instruction where Numba can be told so."""
+    return _compile(function) if CUDA else cast("Function", _lowest)

@@ -12,7 +12,9 @@ from ringscope.engine.codes import (
     HOST,
     MAPPED,
     MES,
+    REMAPPED,
     SENT,
+    STEADY,
     UNMAPPED,
     WAITING,
     State,
@@ -31,6 +33,28 @@ def wake_all(s: State) -> None:
 
 
 @hot
+def ring_full(s: State, q: int) -> bool:
+    """Whether a host thread has to wait before it may send to queue ``q``."""
+    queue = s.queue[q]
+    return queue.first >= 0 and queue.write_index - s.packet[queue.first].ring_index >= queue.ring_packets - 1
+
+
+@jit
+def wake_sender(s: State, q: int) -> None:
+    """The host thread that has waited longest for a place in the ring goes on, if there is one now.
+
+    One at a time: the next is woken when its packet is in the ring.
+    """
+    g = s.g[0]
+    queue = s.queue[q]
+    t = queue.sender
+    if t >= 0 and queue.sender_woken == 0 and not ring_full(s, q):
+        queue.sender = s.thread[t].next_sender
+        queue.sender_woken = 1
+        post(s, g.now, HOST, t)
+
+
+@hot
 def send(s: State, p: int) -> None:
     """Packet ``p`` enters its queue's ring and the doorbell rings."""
     g = s.g[0]
@@ -43,6 +67,8 @@ def send(s: State, p: int) -> None:
         return
     queue = s.queue[q]
     packet.state = SENT
+    packet.ring_index = queue.write_index
+    queue.write_index += 1
     packet.next = -1
     packet.previous = queue.last
     packet.sent = g.now
@@ -66,6 +92,8 @@ def send(s: State, p: int) -> None:
         queue.first = p
         queue.first_at = g.now
     queue.last = p
+    if queue.sender >= 0:
+        wake_sender(s, q)
     if queue.engine >= 0:
         g.engines_dirty = 1
         return
@@ -136,6 +164,8 @@ def complete(s: State, p: int) -> None:
             s.packet[after].previous = before
         else:
             queue.last = before
+        if queue.sender >= 0:
+            wake_sender(s, q)
     if queue.first < 0:
         queue.waiting = -1
         if g.scheduler == MES and queue.engine < 0:
@@ -175,7 +205,7 @@ def start_copy(s: State, e: int) -> None:
     """An idle SDMA engine takes the next packet of the next of its queues that has one."""
     g = s.g[0]
     engine = s.engine[e]
-    if engine.packet >= 0:
+    if engine.packet >= 0 or (g.sdma == REMAPPED and g.phase != STEADY):
         return
     # Two passes over the engine's queues, which are linked in order: those after the last one served, then all.
     for second in range(2):

@@ -58,6 +58,20 @@ class Idle(IntEnum):
     BUSY_FIRST = 1  # queues with packets are mapped first, idle ones fill what is left
 
 
+class Sdma(IntEnum):
+    """What replacing the runlist does to SDMA queues."""
+
+    UNTOUCHED = 0  # their engines go on
+    REMAPPED = 1  # no copy starts until the new runlist is in; one under way ends
+
+
+class Gangs(IntEnum):
+    """Which queue MES may take a slot from when a gang quantum ends."""
+
+    GANG_QUANTUM = 0  # any that has had its gang quantum
+    PROCESS_QUANTUM = 1  # only one whose process has had its process quantum, or has a waiting queue of its own
+
+
 @dataclass(frozen=True)
 class Policy:
     """One rule of the fidelity table."""
@@ -122,6 +136,25 @@ POLICIES: tuple[Policy, ...] = (
         "what over-subscription costs when most queues are idle",
         "tests/engine/test_core.py::test_same_completions_as_the_simpy_model",
     ),
+    Policy(
+        "sdma",
+        Sdma.UNTOUCHED,
+        "the runlist maps SDMA queues too (MAP_QUEUES engine_sel), but UNMAP_QUEUES is sent with engine_sel compute "
+        "(kfd_packet_manager_v9.c); what the firmware does with the others is private",
+        Standing.UNKNOWN,
+        "HWS",
+        "whether creating a queue holds up copies",
+        "tests/engine/test_core.py::test_same_completions_as_the_simpy_model",
+    ),
+    Policy(
+        "gangs",
+        Gangs.GANG_QUANTUM,
+        "MES ADD_QUEUE carries a process quantum (10 ms) beside the gang quantum (1 ms); how MES uses it is private",
+        Standing.UNKNOWN,
+        "MES",
+        "how often queues of different processes swap when MES is over-subscribed",
+        "tests/engine/test_core.py::test_same_completions_as_the_simpy_model",
+    ),
 )
 
 
@@ -148,3 +181,5 @@ class Policies:
     priority: Priority = Priority.NONE
     rotation: Rotation = Rotation.WRAP
     idle: Idle = Idle.HOLD
+    sdma: Sdma = Sdma.UNTOUCHED
+    gangs: Gangs = Gangs.GANG_QUANTUM

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from ringscope.engine.codes import ID_BITS, LIMIT_NS, TIME_SHIFT, WORKGROUP_BITS
 from ringscope.engine.spec import Control, Op, Packet, Queue, Room, Spec, SpecError, check_packet
 from ringscope.engine.state import Array, build, fill_packet, more_workgroups, pack, unpack
 from ringscope.records import dataclass
+
+if TYPE_CHECKING:
+    from ringscope.engine.rules import Rules
 
 _GROWN = {
     codes.MORE_EVENTS: "heap",
@@ -62,13 +65,18 @@ class Engine:
     keeps a row for every packet (:data:`ringscope.engine.state.TRACE`) and for every change of a queue's state
     (:data:`ringscope.engine.state.RESIDENCE`).
 
+    ``rules`` are a user's own in place of the spec's policies (:mod:`.rules`).
+
     Besides the spec's own host threads, packets, signals and changes may come from outside, at any time that is not
     past (:meth:`doorbell`, :meth:`signal`, :meth:`fire`, :meth:`change`): so a virtual GPU drives it. Queues that are
     created later stand in the spec from the start, not ``active``.
     """
 
-    def __init__(self, spec: Spec, trace: bool = False) -> None:
+    rules: Rules | None = None
+
+    def __init__(self, spec: Spec, trace: bool = False, rules: Rules | None = None) -> None:
         self.spec = spec
+        self.rules = rules
         self.state = build(spec, trace)
         self._free: list[int] = []
         self._sent = 0
@@ -83,7 +91,8 @@ class Engine:
         """Let everything up to and including ``until_ns`` happen."""
         if not self.now <= until_ns < LIMIT_NS:
             raise SpecError(f"a run goes from {self.now} to at most {LIMIT_NS} ns; {until_ns} is outside")
-        while (short := core.run(self.state, until_ns)) != codes.DONE:
+        run = core.run if self.rules is None else self.rules.run
+        while (short := run(self.state, until_ns)) != codes.DONE:
             self._grow(short)
 
     def _grow(self, short: int) -> None:

@@ -19,6 +19,7 @@ from ringscope.engine.codes import (
     MES,
     NEVER,
     NOCPSCH,
+    PROCESS_HOLDS,
     QUEUE_STEP,
     SAVED,
     SAVING,
@@ -104,8 +105,8 @@ def take_share(s: State, busy: int, wrap: int) -> bool:
 
 
 @jit
-def map_share(s: State) -> None:
-    """Load the next share of the runlist; MAPPED_ALL follows when its queues are restored."""
+def choose_share(s: State) -> None:
+    """Give slots to the next share of the runlist, and keep where the one after it begins."""
     g = s.g[0]
     g.share = g.cursor
     if g.idle == BUSY_FIRST:
@@ -117,6 +118,13 @@ def map_share(s: State) -> None:
     if g.idle != BUSY_FIRST and g.rotation == LIST_END and next_in_runlist(s, g.share) < 0:
         g.share = -1
     g.cursor = g.share
+
+
+@jit
+def map_share(s: State) -> None:
+    """Load the next share of the runlist; MAPPED_ALL follows when its queues are restored."""
+    g = s.g[0]
+    choose_share(s)
     waves = 0
     for slot in range(g.slots):
         q = s.slot[slot]
@@ -224,6 +232,19 @@ def longest_waiting(s: State) -> int:
 
 
 @jit
+def may_lose_slot(s: State, process: int) -> bool:
+    """Whether a process's quantum is over, or one of its own queues waits; always, where only gangs have quanta."""
+    g = s.g[0]
+    if g.gangs != PROCESS_HOLDS or s.process[process].mapped_at + g.process_quantum_ns <= g.now:
+        return True
+    for q in range(g.queues):
+        queue = s.queue[q]
+        if queue.process == process and queue.waiting >= 0 and queue.state == UNMAPPED and queue.active != 0:
+            return True
+    return False
+
+
+@jit
 def longest_mapped(s: State, idle: int, before: int) -> int:
     """The mapped queue (an idle one only, when asked) that was mapped first, if no later than ``before``; else -1."""
     best = -1
@@ -234,6 +255,7 @@ def longest_mapped(s: State, idle: int, before: int) -> int:
             and queue.state == MAPPED
             and queue.mapped_at <= before
             and (idle == 0 or queue.first < 0)
+            and (idle == 1 or may_lose_slot(s, queue.process))
             and (best < 0 or queue.mapped_at < s.queue[best].mapped_at)
         ):
             best = q
@@ -318,6 +340,7 @@ def device_step(s: State, what: int) -> None:
     if what == MAPPED_ALL:
         g.events += 1
         g.phase = STEADY
+        g.engines_dirty = 1
         for slot in range(g.slots):
             q = s.slot[slot]
             if q >= 0:

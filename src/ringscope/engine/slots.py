@@ -20,6 +20,7 @@ from ringscope.engine.codes import (
 from ringscope.engine.compute_units import leave_cu
 from ringscope.engine.events import end_of, is_running, set_end
 from ringscope.engine.jit import jit
+from ringscope.engine.packets import wake_sender
 from ringscope.engine.pipes import set_mode
 
 
@@ -81,7 +82,10 @@ def take_slot(s: State, q: int, slot: int) -> None:
                 queue.turn = turn
     for xcc in range(g.xccs):
         queue.pipes |= 1 << (xcc * g.pipes + queue.pipe)
-    s.process[queue.process].mapped += 1
+    process = s.process[queue.process]
+    if process.mapped == 0:
+        process.mapped_at = g.now
+    process.mapped += 1
     g.slots_used += 1
     g.slot_ns -= g.now
 
@@ -256,6 +260,7 @@ def drop_queue(s: State, q: int) -> None:
     queue.first = -1
     queue.last = -1
     queue.waiting = -1
+    wake_sender(s, q)
 
 
 @jit

@@ -191,7 +191,8 @@ class Queue:
     ``rank`` orders the runlist (lowest first). ``slot`` is the queue's slot for life under NOCPSCH (index into
     :attr:`Machine.slots`), None elsewhere. ``cu_mask`` has one bit mask of CUs for every shader engine of every XCC
     (XCC-major), empty for all CUs. ``sdma_engine`` makes it a copy queue of that engine. A queue that is not
-    ``active`` waits for a :class:`Control`.
+    ``active`` waits for a :class:`Control`. ``ring_packets`` is the ring's size: a host thread waits while all places
+    but one are taken (CLR leaves one free), from the oldest packet that is not complete on.
     """
 
     process: int = 0
@@ -202,6 +203,7 @@ class Queue:
     cu_mask: tuple[int, ...] = ()
     sdma_engine: int | None = None
     active: bool = True
+    ring_packets: int = 16384
 
 
 class Op(IntEnum):
@@ -347,6 +349,7 @@ class Spec:
 def _check_queue(where: str, queue: Queue, machine: Machine) -> None:
     _require(queue.process >= 0, f"{where}: a process is counted from 0")
     _require(0 <= queue.pipe_priority <= 2, f"{where}: pipe priority is 0, 1 or 2")
+    _require(queue.ring_packets >= 2, f"{where}: a ring holds at least 2 packets")
     _require(0 <= queue.queue_priority <= 15, f"{where}: queue priority is 0 to 15")
     if queue.sdma_engine is not None:
         _require(0 <= queue.sdma_engine < machine.sdma_engines, f"{where}: no SDMA engine {queue.sdma_engine}")

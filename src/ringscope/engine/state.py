@@ -35,7 +35,7 @@ GLOBAL = _record(
     "now pending events workgroups spares placed busy_cus busy_cu_ns xccs_dirty pipes_dirty first_leaf "
     "xccs ses cus_stride pipes full least_need launch_ps bandwidth bandwidth_used seed dispatch placement priority "
     # the rest of the spec
-    "slots pipe_slots queues processes vmids engines threads controls scheduler rotation idle waits "
+    "slots pipe_slots queues processes vmids engines threads controls scheduler rotation idle sdma gangs waits "
     "packet_ns barrier_ns queue_switch_ns queue_quantum_ns process_quantum_ns gang_quantum_ns save_ns save_wave_ps "
     "map_ns restore_wave_ps wake_ns resident trace_on "
     # of the run
@@ -49,16 +49,17 @@ PACKET = _record(
     # what every workgroup reads or writes
     "left queue need time jitter jitter_ns draw first_at bandwidth "
     # the rest of the spec
-    "op thread workgroups times_at times_n barrier waits host_ns rounds "
+    "op thread workgroups times_at times_n barrier waits host_ns rounds ring_index "
     # of the run: state 0 not sent, 1 in the ring, 2 complete
     "state next previous sent slot_at_sent save_at_sent execute_at slot_at_execute save_at_execute "
     "barrier_part pipe_part done_at"
 )
 # ``pipes`` has a bit for every pipe (of all XCCs) that may serve the queue in its slot, ``turn`` is the slot's among
-# those of its pipe.
+# those of its pipe. ``sender`` is the first host thread that waits for a place in the ring.
 QUEUE = _record(
-    "process rank pipe_priority queue_priority slot_fixed mask engine next_of_engine "
-    "state slot pipe turn pipes active first last first_at mapped_at waiting slot_ns save_ns since done_packets"
+    "process rank pipe_priority queue_priority slot_fixed mask engine next_of_engine ring_packets "
+    "state slot pipe turn pipes active first last first_at mapped_at waiting slot_ns save_ns since done_packets "
+    "write_index sender last_sender sender_woken"
 )
 # One queue on one XCC. ``left`` workgroups of ``packet`` are not placed yet, ``index`` is the next one's. ``wave_ns``
 # is the time that waves ran, less the starts of those that run now.
@@ -67,8 +68,10 @@ PIPE = _record("queue need mode xcc local connected served turn quantum_at quant
 XCC = _record("placing blocked turn launch_ps")
 ENGINE = _record("packet turn first_queue busy_ns")
 SHADER_ENGINE = _record("available turn waiters xcc")
-PROCESS = _record("mapped")
-THREAD = _record("source first last step state requests left arrival begun cursor host slot barrier pipe save room run")
+PROCESS = _record("mapped mapped_at")
+THREAD = _record(
+    "source first last step state requests left next_sender arrival begun cursor host slot barrier pipe save room run"
+)
 SOURCE = _record("arrival times_at times_n trace_at trace_n start limit taken next_at")
 CONTROL = _record("at change queue pipe_priority queue_priority joins fenced")
 # ``packet`` -1: free. Running ones have their end in ``State.ends``; of saved ones ``rest`` is left, ``next`` follows
@@ -321,7 +324,7 @@ def _resident(spec: Spec, needs: list[Room]) -> int:
 
 
 def _fill_queues(state: State, spec: Spec, masks: dict[tuple[int, ...], int], everything: tuple[int, ...]) -> None:
-    for name in ("first", "last", "slot", "pipe", "engine", "next_of_engine", "slot_fixed", "waiting"):
+    for name in ("first", "last", "slot", "pipe", "engine", "next_of_engine", "slot_fixed", "waiting", "sender"):
         state.queue[name] = -1
     for name in ("head", "packet", "saved_list"):
         state.share[name] = -1
@@ -338,6 +341,7 @@ def _fill_queues(state: State, spec: Spec, masks: dict[tuple[int, ...], int], ev
         row["rank"] = queue.rank
         row["pipe_priority"] = queue.pipe_priority
         row["queue_priority"] = queue.queue_priority
+        row["ring_packets"] = queue.ring_packets
         row["active"] = int(queue.active)
         if queue.cu_mask:
             row["mask"] = masks[tuple(m & e for m, e in zip(queue.cu_mask, everything, strict=True))]
