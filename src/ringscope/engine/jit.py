@@ -144,4 +144,4 @@ def _lowest(_: Any, mask: Any) -> Any:
 
 def one_instruction(function: Function) -> Function:
     """``function``, which finds the lowest bit set, as the processor's own instruction where Numba can be told so."""
-    return _compile(function) if CUDA else cast("Function", _lowest)
+    return _compile(function) if _cuda else cast("Function", _lowest)
