@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "explain": ("machine",),
     "parts": ("mqd", "--gfx", "942", "cp_hqd_quantum"),
     "rehearse": ("--streams", "2"),
+    "serve": ("--host", "nowhere"),  # served, it would wait for a browser
     "simulate": ("run.toml",),
     "study": ("num-kcq",),
     "sweep": ("run.toml", "--over", "process.p.count=1..3", "--workers", "1"),

@@ -30,7 +30,7 @@ FINISHED = {0, 1, 3}
 HEAVY = {"calibrate", "claims", "study", "sweep", "validate", "warmup"}
 """Verbs that compute for seconds; what they print goes the way of all others, so that it is tried less often."""
 LIGHT = [verb for verb in VERBS if verb not in HEAVY]
-WRITERS = [verb for verb in LIGHT if verb not in {"capture", "exec", "watch", "top"}]
+WRITERS = [verb for verb in LIGHT if verb not in {"capture", "exec", "serve", "watch", "top"}]
 """Verbs whose result goes to --output; capture's is its bundle and has tests of its own."""
 
 
@@ -83,7 +83,12 @@ def test_a_full_disk_behind_standard_output(folder: Path, verb: str) -> None:
         assert done.returncode == 1, "the program's own output is its own affair"
         return
     line = one_line(done)
-    assert "standard output: cannot be written (No space left on device)" in line or verb in ("capture", "watch", "top")
+    assert "standard output: cannot be written (No space left on device)" in line or verb in (
+        "capture",
+        "serve",
+        "watch",
+        "top",
+    )
 
 
 def test_help_on_a_full_disk(folder: Path) -> None:

@@ -91,7 +91,7 @@ def test_each_verb_works_in_a_clean_environment_or_names_its_extra(installed: Pa
         (line,) = done.stderr.splitlines()
         extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
         assert line.startswith("ringscope: ") and any(f"'ringscope[{extra}]'" in line for extra in extras), line
-    elif verb in ("capture", "top", "watch"):  # where no AMD GPU is, they say so
+    elif verb in ("capture", "serve", "top", "watch"):  # where no AMD GPU is, and no such host, they say so
         assert done.returncode in (0, 2, 3), done.stderr
     else:
         assert done.returncode in (0, 1, 3), done.stderr
