@@ -13,5 +13,7 @@ def beats(a: Point, b: Point) -> bool:
 @given(st.lists(st.tuples(st.integers(0, 8).map(float), st.integers(0, 8).map(float)), max_size=40))
 def test_the_front_is_what_nothing_beats(points: list[Point]) -> None:
     best = front(points)
-    assert set(best) == {i for i, p in enumerate(points) if not any(beats(other, p) for other in points)}
+    unbeaten = {p for p in points if not any(beats(other, p) for other in points)}
+    assert {points[i] for i in best} == unbeaten and len(best) == len(unbeaten)
+    assert all(points.index(points[i]) == i for i in best)
     assert [points[i] for i in best] == sorted(points[i] for i in best)

@@ -113,6 +113,12 @@ def test_what_the_folder_refuses(tmp_path: Path) -> None:
         finish(folder, sweep("run.seed=1..9"))
     with pytest.raises(InputError, match="holds another sweep, which differs in scenario"):
         finish(folder, sweep(*OVER, text=SMALL.replace("40 us", "41 us")))
+    manifest = folder / "manifest.json"
+    mine = manifest.read_text()
+    manifest.write_text(mine.replace(one.identity["model"], "0" * 64))
+    with pytest.raises(InputError, match="holds another sweep, which differs in model"):
+        finish(folder, one)
+    manifest.write_text(mine)
     with pytest.raises(InputError, match="cannot be made"):
         finish(tmp_path / "absent" / "a", one)
     with opened(folder, one, write_aside), pytest.raises(InputError, match="another sweep is writing to it"):

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 def front(points: Sequence[tuple[float, float]]) -> list[int]:
     """Indices of the points that none dominates, smaller being better in both; best in the first objective first.
 
-    Points equal in both objectives are all on the front or all off it.
+    Of points equal in both objectives the first stands for all.
     """
     found: list[int] = []
     for index in sorted(range(len(points)), key=points.__getitem__):
-        if not found or points[index][1] < points[found[-1]][1] or points[index] == points[found[-1]]:
+        if not found or points[index][1] < points[found[-1]][1]:
             found.append(index)
     return found

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import ringscope
 from ringscope import __version__
 from ringscope.engine.state import PARTS
 from ringscope.errors import InputError, RingscopeError
@@ -153,6 +154,7 @@ class Sweep:
         scenario = hashlib.sha256(repr(self._with([])).encode()).hexdigest()
         return {
             "ringscope": __version__,
+            "model": _model(),
             "scenario": scenario,
             "over": [axis.text for axis in self.axes],
             "samples": self.samples,
@@ -240,6 +242,18 @@ def results(outcome: Outcome) -> Row:
             for name, number in zip(EACH, numbers, strict=True):
                 row[f"{share.kind.name}.{name}"] = None if math.isnan(number) else number
     return row
+
+
+@lru_cache(maxsize=1)
+def _model() -> str:
+    """A hash of the source text that decides the rows: a version may be worked on."""
+    root = Path(ringscope.__file__).parent
+    rooms = ("engine", "parts", "scenario", "stack")
+    digest = hashlib.sha256()
+    for path in sorted(path for room in rooms for path in (root / room).rglob("*.py")):
+        text = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()} {len(text)}\n".encode() + text)
+    return digest.hexdigest()
 
 
 def _at(axis: Axis, value: Any, error: InputError) -> InputError:
