@@ -3,7 +3,8 @@
 --over names a key of the file (tables of an array by their name) and the values it takes: key=a..b, key=a..b:step or
 key=a,b,c. The points are the grid of all axes; with --samples N they are a Latin hypercube of N points, which also
 takes ranges without steps. Rows go to DIR as they come. Killed and started again with the same words, the sweep goes
-on where it was; in the end DIR/results.parquet has a row a point, the same bytes whatever the number of workers.
+on where it was; in the end DIR/results.parquet has a row a point, the same bytes whatever the number of workers, and
+on a Ray cluster (--ray).
 
   ringscope sweep examples/two-processes.toml --over process.service.count=1..8 device.num_kcq=0,2,8
   ringscope sweep run.toml --over "process.service.think=0..2 ms" kernel.attention.workgroups=80..640 --samples 1000
@@ -19,7 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -76,6 +77,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the hypercube; default: %(default)s")
     parser.add_argument("--dir", type=Path, metavar="DIR", help="folder for the results; default: FILE's name + .sweep")
     parser.add_argument("--workers", type=int, metavar="N", help="default: one a core")
+    parser.add_argument(
+        "--ray", nargs="?", const="", metavar="ADDRESS", help="run on a Ray cluster; default: that of RAY_ADDRESS"
+    )
     parser.set_defaults(objectives=[])
     for option in ("--maximize", "--minimize"):
         parser.add_argument(
@@ -85,6 +89,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Lay out the points, run those that are missing, report all."""
+    from ringscope.scenario.sweep.cluster import connected  # noqa: PLC0415
     from ringscope.scenario.sweep.points import Sweep  # noqa: PLC0415
     from ringscope.scenario.sweep.shards import run_shards  # noqa: PLC0415
     from ringscope.scenario.sweep.store import opened  # noqa: PLC0415
@@ -105,10 +110,16 @@ def run(args: argparse.Namespace) -> Result:
         missing = store.missing()
         # In random order: what is done is then a fair sample of what is left, and the time left can be told from it.
         random.Random(0).shuffle(missing)  # noqa: S311
-        if missing:
-            warm_up()
-        with _progress(sweep, missing, workers) as tell:
-            for shard in run_shards(sweep, missing, min(workers, len(missing) or 1)):
+        with ExitStack() as stack:
+            if args.ray is not None and missing:
+                cluster = stack.enter_context(connected(args.ray))
+                workers, shards = cluster.workers, cluster.run_shards(sweep, missing)
+            else:
+                if missing:
+                    warm_up()
+                shards = run_shards(sweep, missing, min(workers, len(missing) or 1))
+            tell = stack.enter_context(_progress(sweep, missing, workers))
+            for shard in shards:
                 store.keep(shard.number, shard.rows)
                 tell(shard)
         frame = store.merged()

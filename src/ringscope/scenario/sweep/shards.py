@@ -33,7 +33,7 @@ def run_shards(sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[S
         InputError: a worker died.
     """
     if workers == 1:
-        yield from (_run(sweep, number) for number in numbers)
+        yield from (run_shard(sweep, number) for number in numbers)
         return
     # Spawned, so that a worker holds no other worker's pipe: its own pipe's end then tells it that the parent is gone.
     context = multiprocessing.get_context("spawn")
@@ -72,7 +72,8 @@ def run_shards(sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[S
             process.join()
 
 
-def _run(sweep: Sweep, number: int) -> Shard:
+def run_shard(sweep: Sweep, number: int) -> Shard:
+    """Run the points of a shard, here."""
     begun = time.perf_counter()
     rows = [sweep.row(point) for point in sweep.shard(number)]
     return Shard(number, rows, time.perf_counter() - begun)
