@@ -131,3 +131,11 @@ def test_what_is_refused() -> None:
         engine.forget(engine.signal())
     with pytest.raises(SpecError, match="goes from"):
         engine.run(50)
+
+
+def test_a_run_too_large_for_its_event_keys_is_refused() -> None:
+    with pytest.raises(SpecError, match="at most 32768"):
+        Spec(Machine(), (Queue(),) * 32769)
+    thread = HostThread(0, (Packet(),))
+    with pytest.raises(SpecError, match="at most 65536"):
+        Spec(Machine(), (Queue(),), (thread,) * 65537, (Source(),))

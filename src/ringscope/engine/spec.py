@@ -314,6 +314,8 @@ class Spec:
     def __post_init__(self) -> None:
         machine = self.machine
         _require(bool(self.queues), "a run needs at least one queue")
+        _require(len(self.queues) <= 1 << 15, f"{len(self.queues)} queues: a run has at most {1 << 15}")
+        _require(len(self.threads) <= 1 << 16, f"{len(self.threads)} host threads: a run has at most {1 << 16}")
         for index, queue in enumerate(self.queues):
             _check_queue(f"queue {index}", queue, machine)
         if machine.scheduler is Scheduler.NOCPSCH:
