@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import Row
+from bench.bench_sweep import SCENARIO
 from ringscope.engine.batch import Gpu, Job, Jobs, Ran
 from ringscope.engine.run import Engine
 from ringscope.errors import InputError
@@ -24,18 +25,6 @@ from ringscope.scenario.build import build, play
 from ringscope.scenario.sweep.axes import Axis
 from ringscope.scenario.sweep.points import Sweep
 
-SCENARIO = """
-[[kernel]]
-name = "attention"
-workgroups = 80
-duration = "40 us"
-[[process]]
-name = "service"
-request = ["attention*10"]
-submit = "5 us"
-[run]
-horizon = "1 ms"
-"""
 FAMILIES = {"few workgroups": "8..64:8", "many workgroups": "80..320:80"}
 POINTS = 100_000
 _play = lru_cache(maxsize=64)(play)
