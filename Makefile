@@ -19,8 +19,8 @@ $(READY): requirements.txt pyproject.toml
 	  && uv pip install -q --python $(BIN)/python --require-hashes -r requirements.txt \
 	  && uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; then :; else \
 	  $(PYTHON) -m venv $(VENV) \
-	  && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt \
-	  && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; fi
+	  && $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt \
+	  && $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .; fi
 	@$(BIN)/python -m compileall -q src  # also where PYTHONDONTWRITEBYTECODE is set: start-up halves
 	@touch $@
 
@@ -28,7 +28,7 @@ demo: $(READY) ## the main job, on real input when ../shared is there
 	@$(BIN)/python demo.py
 
 test: $(READY) ## the whole test suite
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto $(PYTEST)
 
 lint: $(READY) ## ruff and strict types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
