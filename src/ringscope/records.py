@@ -202,4 +202,6 @@ class _Standard:
         double: Any = dataclasses.dataclass(
             type(owner.__name__, (), body), init=False, repr=False, eq=False, **self._options
         )
-        return getattr(double, self._name)
+        found = getattr(double, self._name)
+        setattr(owner, self._name, found)  # the next look is a plain one
+        return found
