@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import furnish
 
 from ringscope.cli import VERBS, main
 
@@ -78,3 +79,17 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     command = f"{sys.executable} -m ringscope explain {tmp_path / 'mqds'} --json | head -c 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_log_level_debug_tells_what_each_file_was_known_as(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    furnish(tmp_path)
+    (tmp_path / "machine" / "stranger").write_bytes(b"\0\1\2")
+    words = ["explain", str(tmp_path / "machine")]
+    main(words)
+    quiet = capsys.readouterr()
+    main([*words, "--log-level", "debug"])
+    told = capsys.readouterr()
+    assert (told.out, quiet.err) == (quiet.out, "")
+    lines = told.err.splitlines()
+    assert "ringscope: mqds: mqds" in lines
+    assert any(line.startswith("ringscope: stranger: passed over, ") for line in lines)

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ringscope import __version__
+from ringscope import __version__, log
 from ringscope.errors import EXIT_INPUT, InputError, RingscopeError
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def _verb_parser(name: str, module: ModuleType) -> _Parser:
     module.arguments(parser)
     common = parser.add_argument_group("common options")
     common.add_argument("--json", action="store_true", help="print the result as JSON")
+    common.add_argument("--log-level", choices=log.LEVELS, default=log.DEFAULT, help="how much is told on stderr")
     common.add_argument("--output", "-o", type=Path, metavar="FILE", help="write the result to FILE instead")
     return parser
 
@@ -148,6 +149,7 @@ def _run(name: str, rest: list[str]) -> int:
 
     module = importlib.import_module(f"ringscope.verbs.{name}")
     args = _parse(_verb_parser(name, module), rest)
+    log.set_level(args.log_level)
     result: Result = module.run(args)
     _picture(result, args)
     _write(_render(result, args), args.output)

@@ -7,9 +7,10 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "ringscope"
 CURRENCY = {"snapshot", "recording"}
-EVERYONE = {"errors", "records", "tabular"}
+EVERYONE = {"errors", "log", "records", "tabular"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "log": set(),
     "records": set(),
     "tabular": set(),
     "parts": set(),

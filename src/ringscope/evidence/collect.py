@@ -11,8 +11,10 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
+from ringscope import log
 from ringscope.errors import InputError
 from ringscope.evidence import hqds, kfd_proc, mqds, rls, topology
 from ringscope.evidence.bundle import Bundles, recording_of
@@ -92,6 +94,7 @@ def collect(paths: Sequence[str | Path], generation: Generation | None = None) -
             continue
         with bundles.checked(file) as checked:
             why = found.read(checked)
+        log.debug(partial(_told, file, why))
         if (
             why and not found.strange(file) and not bundles.hold(file)
         ):  # a bundle holds what its manifest says, also for other readers than us
@@ -131,6 +134,11 @@ def collect(paths: Sequence[str | Path], generation: Generation | None = None) -
         (*notes, *_incomplete(order, labels)),
         drift.found(),
     )
+
+
+def _told(file: InputFile, why: str | None) -> str:
+    kind = sniff(file.head, file.location)
+    return f"{file.name}: {f'passed over, {why}' if why else kind.value if kind else 'a detail'}"
 
 
 def _incomplete(drafts: Sequence[Draft], labels: Sequence[str]) -> list[str]:

@@ -11,10 +11,10 @@ that it was fitted to stays marked so.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ringscope.log import Progress
 from ringscope.report.files import write_aside
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.scenario.fit import Fit, Row
@@ -36,19 +36,13 @@ def run(args: argparse.Namespace) -> Result:
 
     task = read_task(args.rows, args.fit, kernel_times)
     warm_up()
-    fit = calibrate(task, _tell)
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    with Progress() as progress:
+        fit = calibrate(task, lambda runs: progress.show(f"rows played {runs} times …"))
     # The fit is what goes to --output; what is said of it goes to the terminal.
     target, args.output = args.output, None
     if target:
         write_aside(target, fit.dumps())
     return Result(fit.body, lambda terminal: text(fit, target, terminal))
-
-
-def _tell(runs: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\rringscope: rows played {runs} times …", end="", file=sys.stderr, flush=True)
 
 
 def text(fit: Fit, path: Path | None, terminal: Terminal) -> str:

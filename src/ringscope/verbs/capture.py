@@ -17,11 +17,11 @@ import argparse
 import importlib
 import os
 import re
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
+from ringscope import log
 from ringscope.capture import bundle
 from ringscope.capture.paths import Paths
 from ringscope.capture.session import Captured, Plan, capture
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> Result:
         raise InputError("cannot be written there", str(target), "name a writable folder")
     args.output = None  # it names the bundle; what is printed goes to the terminal
     plan = Plan(command, seconds(args.every) if args.every else None, args.redact)
-    taken = capture(plan, Paths(), os.environ, lambda text: print(f"ringscope: {text}", file=sys.stderr))
+    taken = capture(plan, Paths(), os.environ, log.info)
     data = bundle.packed(taken.files, taken.about, re.sub(r"\.(tgz|tar\.gz|tar\.zst)$", "", target.name), zst)
     write_aside(target, data)
     if sudo := os.environ.get("SUDO_UID", ""):  # who asked for it must be able to send it

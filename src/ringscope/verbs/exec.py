@@ -11,6 +11,7 @@ import shlex
 from contextlib import ExitStack
 from pathlib import Path
 
+from ringscope import log
 from ringscope.errors import InputError
 from ringscope.records import replace
 from ringscope.verbs import Result, picture_options
@@ -18,7 +19,6 @@ from ringscope.virtual import session
 from ringscope.virtual.injection import KINDS, time_ns
 from ringscope.virtual.kernels import WORKGROUP_NS, Policy
 from ringscope.virtual.session import Options
-from ringscope.virtual.supervisor import say
 
 LONGEST_NS = 2_000_000_000
 
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> Result:
             options = replace(options, record=Path(stack.enter_context(TemporaryDirectory())) / "run")
         data["exit_code"] = code = session.run(options, command, os.environ)
         if args.record:
-            say(f"recorded to {args.record} - try: ringscope explain {args.record}")
+            log.info(f"recorded to {args.record} - try: ringscope explain {args.record}")
         if not (drawn and options.record):
             return Result(data, lambda _: "", code)
         # Half of ringscope, which most runs do without.

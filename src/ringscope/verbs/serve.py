@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from ringscope import log
 from ringscope.errors import InputError, RingscopeError
 from ringscope.evidence.collect import collect
 from ringscope.join import Case, case_of
@@ -117,10 +118,9 @@ def run(args: argparse.Namespace) -> Result:
     desk = Desk.of(args.what)
     warm_up()
     with Server(args.host, args.port, desk) as server:
-        print(f"ringscope: open {server.address}", file=sys.stderr, flush=True)
+        log.info(f"open {server.address}")
         if not ip_address(args.host).is_loopback:
-            print("ringscope: not loopback: the token and all that is shown cross the network unencrypted",
-                  file=sys.stderr)  # fmt: skip
+            log.warning("not loopback: the token and all that is shown cross the network unencrypted")
         server.serve_forever()
     return Result({"schema": SCHEMA}, lambda _: "")
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import io
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ringscope import log
 from ringscope.engine.policies import POLICIES
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, InputError
 from ringscope.evidence import rocpd, rocprofv3
@@ -141,7 +141,7 @@ def warm_up() -> None:
     from ringscope.engine.spec import Machine, Queue, Spec  # noqa: PLC0415
 
     def tell() -> None:
-        print("ringscope: compiling the engine, once (about half a minute) …", file=sys.stderr, flush=True)
+        log.info("compiling the engine, once (about half a minute) …")
 
     with compiling(tell):
         Engine(Spec(Machine(), (Queue(),)))
@@ -204,20 +204,16 @@ def _progress() -> Iterator[Callable[[float], None]]:
 
     begun = time.monotonic()
     shown = -1
-    live = sys.stderr.isatty()
+    with log.Progress() as progress:
 
-    def tell(done: float) -> None:
-        nonlocal shown
-        percent = int(done * 100)
-        if live and percent != shown and time.monotonic() - begun > 1:
-            shown = percent
-            print(f"\rringscope: simulating … {percent} %", end="", file=sys.stderr, flush=True)
+        def tell(done: float) -> None:
+            nonlocal shown
+            percent = int(done * 100)
+            if percent != shown and time.monotonic() - begun > 1:
+                shown = percent
+                progress.show(f"simulating … {percent} %")
 
-    try:
         yield tell
-    finally:
-        if shown >= 0:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _parquet(outcome: Outcome, path: Path) -> None:
@@ -229,15 +225,15 @@ def _parquet(outcome: Outcome, path: Path) -> None:
         raise InputError("--parquet needs polars", todo="pip install 'ringscope[frames]'") from None
     of = {thread: member for member in outcome.built.members for thread in member.threads}
     frames = []
-    for number, log in enumerate(outcome.logs):
-        members = [of[int(thread)] for thread in log["thread"]]
+    for number, requests in enumerate(outcome.logs):
+        members = [of[int(thread)] for thread in requests["thread"]]
         table = {
-            "replication": polars.Series([number] * len(log), dtype=polars.Int64),
+            "replication": polars.Series([number] * len(requests), dtype=polars.Int64),
             "process": polars.Series([member.kind.name for member in members], dtype=polars.String),
             "pid": polars.Series([member.pid for member in members], dtype=polars.Int64),
         }
-        times = {f"{name}_ns": log[name] for name in ("arrival", "start", "done", *PARTS)}
-        frames.append(polars.DataFrame(table | {"thread": log["thread"], "request": log["request"]} | times))
+        times = {f"{name}_ns": requests[name] for name in ("arrival", "start", "done", *PARTS)}
+        frames.append(polars.DataFrame(table | {"thread": requests["thread"], "request": requests["request"]} | times))
     buffer = io.BytesIO()
     polars.concat(frames).write_parquet(buffer)
     write_aside(path, buffer.getvalue())

@@ -17,7 +17,6 @@ import math
 import os
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,6 +25,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ringscope import log
 from ringscope.errors import InputError
 from ringscope.records import dataclass
 from ringscope.report.files import write_aside
@@ -181,32 +181,29 @@ def _clock(seconds: float) -> str:
 @contextmanager
 def _progress(sweep: Sweep, missing: Sequence[int], workers: int) -> Iterator[Callable[[Shard], None]]:
     """On stderr: a line that counts up on a terminal, a line every half minute elsewhere."""
-    live = sys.stderr.isatty()
     done = sweep.points - sum(len(sweep.shard(number)) for number in missing)
     left = Left(len(missing), workers)
     if done and missing:
-        print(f"ringscope: {done} of {sweep.points} points were done before; going on", file=sys.stderr, flush=True)
+        log.info(f"{done} of {sweep.points} points were done before; going on")
     told = time.monotonic()
+    with log.Progress() as progress:
 
-    def tell(shard: Shard) -> None:
-        nonlocal done, told
-        done += len(shard.rows)
-        left.done(shard.seconds)
-        now = time.monotonic()
-        if now - told < (0.5 if live else 30) or not left.left:
-            return
-        told = now
-        bounds = left.bounds()
-        low, high = map(_clock, bounds) if bounds else ("", "")
-        wait = f"{low} to {high} left" if low != high else f"about {high} left" if high else "time left not known yet"
-        line = f"ringscope: {done} of {sweep.points} points ({100 * done / sweep.points:.0f} %), {wait}"
-        print(f"\r\x1b[K{line}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
+        def tell(shard: Shard) -> None:
+            nonlocal done, told
+            done += len(shard.rows)
+            left.done(shard.seconds)
+            now = time.monotonic()
+            if now - told < (0.5 if progress.live else 30) or not left.left:
+                return
+            told = now
+            bounds = left.bounds()
+            low, high = map(_clock, bounds) if bounds else ("", "")
+            wait = f"{low} to {high} left" if low != high else f"about {high} left" if high else "time left unknown yet"
+            (progress.show if progress.live else log.info)(
+                f"{done} of {sweep.points} points ({100 * done / sweep.points:.0f} %), {wait}"
+            )
 
-    try:
         yield tell
-    finally:
-        if live:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def summary(name: str, sweep: Sweep, frame: DataFrame, objectives: tuple[Objective, Objective]) -> dict[str, Any]:

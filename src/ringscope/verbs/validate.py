@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS
+from ringscope.log import Progress
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.scenario.fit import load
 from ringscope.scenario.studies.study import Desk
@@ -54,16 +54,11 @@ def run(args: argparse.Namespace) -> Result:
 
     more = validate_oversubscription.rows(validate_oversubscription.read(folder)) if folder else ()
     warm_up()
-    found = check((*ROWS, *more, *(row for fit in fits for row in validate_fits.rows(fit))), desk, _tell)
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    with Progress() as progress:
+        rows = (*ROWS, *more, *(row for fit in fits for row in validate_fits.rows(fit)))
+        found = check(rows, desk, lambda row: progress.show(f"{row} …"))
     code = EXIT_FINDINGS if _unexplained(found) else EXIT_CLEAN
     return Result(data(found, folder), lambda terminal: text(found, folder, terminal), code)
-
-
-def _tell(row: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[Kringscope: {row} …", end="", file=sys.stderr, flush=True)
 
 
 def _unexplained(found: Sequence[Checked]) -> list[str]:

@@ -11,11 +11,11 @@ counter rises only when queues are made, changed, evicted or gone: rate(ringscop
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+from ringscope import log
 from ringscope.capture.live import look
 from ringscope.capture.moment import Taken
 from ringscope.capture.paths import Paths
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> Result:
     except OSError as error:
         raise InputError(f"port {args.port}: {error.strerror}", todo="give another --port") from None
     with server:
-        print(f"ringscope: http://{LOOPBACK}:{server.server_port}/metrics", file=sys.stderr)
+        log.info(f"http://{LOOPBACK}:{server.server_port}/metrics")
         server.serve_forever()
     return Result({"schema": SCHEMA}, lambda _: "")
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ringscope import log
 from ringscope.join import Case
 from ringscope.verdicts.answer import Answer
 
@@ -35,7 +36,7 @@ def asked(case: Case, taken: frozenset[str]) -> Iterator[Answer]:
                 raise ValueError(f"the id {answer.id!r} is taken")
         except Exception as error:
             what = f"verdict plug-in {entry.name} left out: {type(error).__name__}: {_line(error)}"
-            print(f"ringscope: {what}", file=sys.stderr)
+            log.warning(what)
             continue
         seen.add(answer.id)
         yield answer

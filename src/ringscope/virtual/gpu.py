@@ -11,7 +11,6 @@ import heapq
 import os
 import signal
 import struct
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -600,8 +599,3 @@ class Gpu:
 
 def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def complain(line: str) -> None:
-    """A line for the user, beside the program's own output."""
-    print(f"ringscope: {line}", file=sys.stderr)

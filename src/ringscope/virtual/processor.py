@@ -8,11 +8,11 @@ waited longest.
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ringscope import log
 from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.virtual import aql, pm4, sdma, signals
 from ringscope.virtual.events import HW_EXCEPTION, MEMORY
@@ -126,7 +126,7 @@ class Processor:
             return
         ring.fault, ring.waiting = why, False
         self.refused += 1
-        print(f"ringscope: {ring.label}: {why}", file=sys.stderr)
+        log.warning(f"{ring.label}: {why}")
         if self.record:
             self.record.fault(ring, why)
         if ring.type is IoctlQueueType.COMPUTE_AQL:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ringscope import log
 from ringscope.errors import InputError
 from ringscope.records import dataclass
 from ringscope.stack.machine import MachineSpec
@@ -73,7 +74,7 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
             code = supervisor.Supervisor(pid, listener, gpu, tree).run()
         gpu.end()
         for line in gpu.summary():
-            supervisor.say(line)
+            log.info(line)
         if recorder:
             recorder.snapshot(gpu.snapshot("after"))
             recorder.close({"exit_code": code, "bytes_left": sum(gpu.store.used.values())})
@@ -87,7 +88,7 @@ def _timed(machine: MachineSpec, options: Options) -> Timed:
     from ringscope.virtual.timed import Timed  # noqa: PLC0415
 
     node = machine.nodes[0]
-    with compiling(lambda: supervisor.say("compiling the engine, once (about half a minute) …")):
+    with compiling(lambda: log.info("compiling the engine, once (about half a minute) …")):
         return Timed(node, Kfd(machine).node(node.gpu_id).mec.fill_order, options.workgroup_ns)
 
 

@@ -12,7 +12,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -162,8 +161,3 @@ class Supervisor:
         _, status = os.waitpid(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
-
-
-def say(line: str) -> None:
-    """A line for the user, beside the program's own output."""
-    print(f"ringscope: {line}", file=sys.stderr)
