@@ -233,9 +233,10 @@ def play(device: DeviceChoice, roles: tuple[Role, ...]) -> Played:
             for _ in range(role.count):
                 actors.append(_act(role, diary, node, FIRST_PID + len(actors), rocm))
     except KfdError as error:
-        if not kfd.breakages:
+        broken = [breakage.what for breakage in kfd.breakages if breakage.what != error.why]
+        if not broken:
             raise
-        raise KfdError(error.errno, f"{error.why} ({device.scheduler}: {kfd.breakages[-1].what})") from error
+        raise KfdError(error.errno, f"{error.why} ({device.scheduler}: {broken[-1]})") from error
     kfd.flush(node.gpu_id)
     return Played(machine, node, kfd, slots, tuple(actors))
 

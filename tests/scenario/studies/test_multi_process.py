@@ -25,6 +25,7 @@ def test_only_the_numbers_differ(findings: Findings) -> None:
 def test_pasid_ids_are_refused_by_the_stack(findings: Findings) -> None:
     assert "ENOSPC" in findings.conclusion[1]
     assert [row[2] for row in findings.tables[0].rows if row[0] == "v6, PASID"] == [None] * 4
+    assert [line.count("past the table") for line in findings.conclusion if line.startswith("refused")] == [1]
 
 
 def test_one_process_has_the_rate_it_was_fitted_to_and_several_share_it(findings: Findings) -> None:
