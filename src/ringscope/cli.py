@@ -95,7 +95,13 @@ def _verb_parser(name: str, module: ModuleType) -> _Parser:
     module.arguments(parser)
     common = parser.add_argument_group("common options")
     common.add_argument("--json", action="store_true", help="print the result as JSON")
-    common.add_argument("--log-level", choices=log.LEVELS, default=log.DEFAULT, help="how much is told on stderr")
+    common.add_argument(
+        "--log-level",
+        choices=log.LEVELS,
+        default=log.DEFAULT,
+        metavar="LEVEL",
+        help=f"how much is told on stderr: {', '.join(log.LEVELS)} (default: %(default)s)",
+    )
     common.add_argument("--output", "-o", type=Path, metavar="FILE", help="write the result to FILE instead")
     return parser
 

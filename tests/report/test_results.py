@@ -1,11 +1,16 @@
 """Pages of the other verbs: they carry what ``--json`` prints, and show no figure that is not in it."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import carried, known, text_of, words
+from browser import Browser
+from commands import furnish
+from pages import HOSTILE, carried, known, text_of, words
 
 from ringscope.cli import main
 
@@ -74,3 +79,44 @@ def test_exec_shows_its_recording(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert data["exit_code"] == 3 and "ended with exit code 3 on a virtual GPU" in text
     counts = {str(number) for number in range(len(data["explained"]["answers"]))}  # "8 questions that nothing here …"
     assert words(text) - known(data) - counts == set()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    one = Browser()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("results")
+    furnish(home)
+    (home / "run.toml").write_text(f"name = {json.dumps(HOSTILE)}\n" + (home / "run.toml").read_text())
+    return home
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "check --gpu mi300a --ranks 12 --hw-queues 4",
+        "study five-schemes",
+        "simulate run.toml --answers",
+        "rehearse --streams high,low",
+        "exec -- echo ran",
+    ],
+)
+def test_a_real_browser_opens_it_without_a_word_and_without_scrolling_sideways(
+    line: str, folder: Path, browser: Browser
+) -> None:
+    verb, *rest = line.split()
+    file = folder / f"{verb}.html"
+    command = [sys.executable, "-m", "ringscope", verb, "--html", str(file), *rest]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode in {0, 1, 3}, done.stderr
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        browser.open(file, width=width, scheme=scheme)
+        assert browser.eval("document.querySelector('h1').textContent.trim().length > 0")
+        assert browser.eval("document.documentElement.scrollWidth") == width, "it scrolls sideways"
+        assert browser.eval("window.hit") is None
+    assert browser.problems == []
