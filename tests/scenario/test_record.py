@@ -94,3 +94,13 @@ def test_the_same_run_is_recorded_the_same(name: str) -> None:
     _, first, _ = run(name)
     run.cache_clear()
     assert run(name)[1] == first
+
+
+def test_a_recording_that_ends_before_the_run_says_so() -> None:
+    built = build(load(EXAMPLES / "two-processes.toml"))
+    engine = Engine(built.spec, trace=True)
+    engine.run(built.scenario.horizon_ns // 4)
+    (note,) = recording(Names.of(built), engine).notes
+    assert "traced to 50 ms of 200 ms" in note
+    engine.run(built.scenario.horizon_ns)
+    assert recording(Names.of(built), engine).notes == ()

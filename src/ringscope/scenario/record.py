@@ -13,6 +13,7 @@ from ringscope.engine.state import WAVES_SHIFT
 from ringscope.recording import Clock, Event, Kind, Recording, Source, Value
 from ringscope.records import dataclass
 from ringscope.scenario.build import Built
+from ringscope.scenario.units import spoken
 
 WORKGROUP = 64
 """Work-items of a modelled wave, by which grids are given: only the number of workgroups is modelled."""
@@ -27,18 +28,22 @@ _CHANGES = {
 
 @dataclass(frozen=True)
 class Names:
-    """What a run's queues and slots are called: ``(pid, qid)`` of each queue, ``(pipe, queue)`` of each slot."""
+    """What a run's queues and slots are called: ``(pid, qid)`` of each queue, ``(pipe, queue)`` of each slot.
+
+    A recording that ends before ``horizon_ns`` says so.
+    """
 
     origin: str
     gpu_id: int
     queues: tuple[tuple[int, int], ...]
     slots: tuple[tuple[int, int], ...]
+    horizon_ns: int = 0
 
     @classmethod
     def of(cls, built: Built) -> Names:
         """Those of a scenario."""
         queues = tuple((queue.home.process.pid, queue.qid) for queue in built.queues)
-        return cls(built.scenario.name, built.node.gpu_id, queues, built.slots)
+        return cls(built.scenario.name, built.node.gpu_id, queues, built.slots, built.scenario.horizon_ns)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,10 @@ def recording(names: Names, engine: Engine, fullness: Iterable[Fullness] = ()) -
         "runlists": engine.totals.runlists,
         "queue-changes": sum(control.at_ns <= engine.now for control in engine.spec.controls),
     }
-    return Recording(names.origin, events, counters)
+    notes: tuple[str, ...] = ()
+    if engine.now < names.horizon_ns:
+        notes = (f"{names.origin}: traced to {spoken(engine.now)} of {spoken(names.horizon_ns)}, not to its end",)
+    return Recording(names.origin, events, counters, notes=notes)
 
 
 _Told = tuple[int, int, Kind, dict[str, Value], int | None]
