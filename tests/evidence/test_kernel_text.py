@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from ringscope.errors import InputError
 from ringscope.evidence import kernel_text
+from ringscope.evidence.kernel_log import FACTS, MESSAGES
 from ringscope.evidence.kernel_text import read
 from ringscope.recording import Clock, Event, Kind, Recording
 
@@ -196,6 +198,38 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(list(found.of(Kind.KERNEL_MESSAGE))) == 1
     assert sum(key.startswith("function:") for key in found.counters) == 1
     assert any("5 fault events: the first 2 are kept" in note for note in found.notes)
+
+
+def test_lines_of_one_shape_are_told_apart_by_their_patterns() -> None:
+    """Hexadecimal digits are letters too: ``dead`` and ``face`` have one shape, and only one of them is in a table."""
+    words = ["ring face timeout, signaled seq=1, emitted seq=2", "GPU reset begin!", "GPU reset 0e01n!"]
+    found = recording(debug([*words, *words[::-1]]))
+    assert [event.attrs.get("message") for event in found.events] == [
+        *("ring-timeout", "reset-begin", None),
+        *(None, "reset-begin", "ring-timeout"),
+    ]
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=60)
+def test_what_is_remembered_of_lines_changes_nothing(seed: int) -> None:
+    rng = random.Random(seed)
+    lines = [line for pid in range(3) for line in creation(rng.randrange(10**6), rng.randrange(2**47), pid)]
+    lines += [" ".join(rng.sample(line.split(), len(line.split()))) for line in lines]
+    rng.shuffle(lines)
+    text = DMESG + debug(lines)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel_text, "_SHAPES", 1)
+        patch.setattr(kernel_text, "_SHAPE_BYTES", rng.choice([0, 40, 1024]))
+        forgetful = recording(text)
+    assert recording(text) == forgetful
+
+
+def test_every_row_of_the_tables_is_among_what_its_line_may_be() -> None:
+    for _, word, pattern in (*kernel_text._CREATION, *FACTS):
+        assert word in pattern.pattern
+    for message in MESSAGES:
+        assert re.escape(message.word) in message.pattern.pattern
 
 
 def test_a_log_in_which_the_driver_says_nothing_is_evidence_and_a_foreign_text_is_none() -> None:

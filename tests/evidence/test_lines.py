@@ -59,12 +59,15 @@ def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
         stream.read(1)
 
 
-@given(st.lists(st.sampled_from([b"a", b"b", b"x", b"\n"]), max_size=60).map(b"".join))
-def test_lines_with_finds_each_line_once(text: bytes) -> None:
+@given(st.lists(st.sampled_from([b"a", b"a\n", b"b", b"x", b"\n"]), max_size=60).map(b"".join), st.integers(1, 9))
+def test_lines_with_finds_each_line_once(text: bytes, first: int) -> None:
     words = [re.compile(b"a"), re.compile(b"b+")]
-    expected, position = [], 0
-    for line in text.split(b"\n"):
-        if b"a" in line or b"b" in line:
-            expected.append(position)
-        position += len(line) + 1
-    assert lines_with(text, words) == expected
+    expected = [(first + i, line) for i, line in enumerate(text.split(b"\n")) if b"a" in line or b"b" in line]
+    assert list(lines_with(text, words, first)) == expected
+
+
+@pytest.mark.parametrize("common", range(11))
+def test_lines_with_finds_the_same_however_common_a_word_is(common: int) -> None:
+    lines = [b"a" if i < common else b"b" if i % 2 else b"x" for i in range(10)]
+    found = list(lines_with(b"\n".join(lines), [re.compile(b"a"), re.compile(b"b")]))
+    assert found == [(i + 1, line) for i, line in enumerate(lines) if line != b"x"]

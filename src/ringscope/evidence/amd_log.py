@@ -171,13 +171,9 @@ class _Log:
         self.tail = (self.tail + data)[-_TAIL_BYTES:] if len(data) < _TAIL_BYTES else data[-_TAIL_BYTES:]
         self._launches(data)
         self._packets(data)
-        number, counted = first_line, 0
         anchors = [*_ANCHORS, *(anchor for fact, anchor in _ONCE.items() if fact not in self.facts)]
-        for start in lines_with(data, anchors):
-            end = data.find(b"\n", start)
-            number += data.count(b"\n", counted, start)
-            counted = start
-            self._line(data[start : end if end >= 0 else len(data)], number)
+        for number, line in lines_with(data, anchors, first_line):
+            self._line(line, number)
 
     def _launches(self, data: bytes) -> None:
         launches = _LAUNCH.findall(data)

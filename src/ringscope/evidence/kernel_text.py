@@ -50,8 +50,6 @@ _ANCHORS = tuple(
     )
 )
 
-_MESSAGES = tuple((message.word, message) for message in MESSAGES)
-_ANY_MESSAGE = re.compile(b"|".join(re.escape(word) for word, _ in _MESSAGES))
 _DEVICE = re.compile(rb"\b([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\b")
 _OURS = re.compile(rb"amdgpu|kfd|KFD")
 _SUPPRESSED = re.compile(rb"(\d{1,18}) callbacks suppressed")
@@ -63,21 +61,44 @@ _FAULT_ADDRESS = re.compile(rb"in page starting at address (0x[0-9a-fA-F]{1,16})
 # done. Each pair of numbers is what was asked and what the queue's properties then hold.
 _CREATION_BEGINS = b"Creating queue ioctl"
 _CREATION_DONE = re.compile(rb"Queue id (\d{1,9}) was created successfully")
-_CREATION: tuple[tuple[str, re.Pattern[bytes]], ...] = (
-    ("priority", re.compile(rb"Queue Priority: (\d{1,9}), \d")),
-    ("ring_base", re.compile(rb"Queue Address: (0x[0-9a-fA-F]{1,16}), 0x")),
-    ("ring_bytes", re.compile(rb"Queue Size: (0x[0-9a-fA-F]{1,16}), \d")),
-    ("gpu_id", re.compile(rb"Looking for gpu id (0x[0-9a-fA-F]{1,8})")),
-    ("pid", re.compile(rb"Creating queue for process pid (0x[0-9a-fA-F]{1,8}|\d{1,9}) on gpu")),
-    ("pasid", re.compile(rb"Creating queue for PASID (0x[0-9a-fA-F]{1,8}|\d{1,9}) on gpu")),
-    ("doorbell", re.compile(rb"Queue Doorbell Offset: (\d{1,9})")),
-    ("pipe", re.compile(rb"hqd slot - pipe (\d{1,3}), queue \d")),
-    ("queue", re.compile(rb"hqd slot - pipe \d{1,3}, queue (\d{1,3})")),
-    ("vmid", re.compile(rb"vmid allocated: (\d{1,3})")),
-    ("sdma_engine", re.compile(rb"SDMA engine id: (\d{1,3})")),
-    ("sdma_queue", re.compile(rb"SDMA queue id: (\d{1,3})")),
+_CREATION: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = (
+    ("priority", b"Queue Priority: ", re.compile(rb"Queue Priority: (\d{1,9}), \d")),
+    ("ring_base", b"Queue Address: ", re.compile(rb"Queue Address: (0x[0-9a-fA-F]{1,16}), 0x")),
+    ("ring_bytes", b"Queue Size: ", re.compile(rb"Queue Size: (0x[0-9a-fA-F]{1,16}), \d")),
+    ("gpu_id", b"Looking for gpu", re.compile(rb"Looking for gpu id (0x[0-9a-fA-F]{1,8})")),
+    ("pid", b"Creating queue for", re.compile(rb"Creating queue for process pid (0x[0-9a-fA-F]{1,8}|\d{1,9}) on gpu")),
+    ("pasid", b"Creating queue for", re.compile(rb"Creating queue for PASID (0x[0-9a-fA-F]{1,8}|\d{1,9}) on gpu")),
+    ("doorbell", b"Doorbell Offset", re.compile(rb"Queue Doorbell Offset: (\d{1,9})")),
+    ("pipe", b"hqd slot", re.compile(rb"hqd slot - pipe (\d{1,3}), queue \d")),
+    ("queue", b"hqd slot", re.compile(rb"hqd slot - pipe \d{1,3}, queue (\d{1,3})")),
+    ("vmid", b"vmid allocated", re.compile(rb"vmid allocated: (\d{1,3})")),
+    ("sdma_engine", b"SDMA engine id", re.compile(rb"SDMA engine id: (\d{1,3})")),
+    ("sdma_queue", b"SDMA queue id", re.compile(rb"SDMA queue id: (\d{1,3})")),
 )
 _RUNLIST_SIZE = re.compile(rb"Building runlist ib process count: (\d{1,9}) queues count (\d{1,9})")
+
+
+# Lines that differ in their numbers alone have one shape, and a word that a line holds, its shape holds as well.
+_DIGITS = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
+_SHAPES = 4096  # remembered; the driver's debug lines have some hundred, by the lengths of their numbers
+_SHAPE_BYTES = 1024  # the kernel cuts a line there
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a line of one shape may be: rows of the tables, whose patterns decide."""
+
+    facts: tuple[tuple[str, bytes, re.Pattern[bytes]], ...]
+    creation: tuple[tuple[str, bytes, re.Pattern[bytes]], ...]
+    messages: tuple[Message, ...]
+
+    @classmethod
+    def of(cls, shape: bytes) -> _Shape:
+        return cls(
+            tuple(row for row in FACTS if row[1].translate(_DIGITS) in shape),
+            tuple(row for row in _CREATION if row[1].translate(_DIGITS) in shape),
+            tuple(message for message in MESSAGES if message.word.translate(_DIGITS) in shape),
+        )
 
 
 @dataclass
@@ -109,6 +130,7 @@ class _Text:
         self.faults: dict[bytes, int] = {}
         self.untimed_functions = 0
         self.trace = KfdTrace()
+        self.shapes: dict[bytes, _Shape] = {}
 
     @property
     def silent(self) -> bool:
@@ -121,7 +143,8 @@ class _Text:
         """Reads whole lines."""
         if self.silent:
             self.stamps += len(STAMP.findall(data))
-        for counts in (ftrace.FUNCTION.findall(data), graph := ftrace.GRAPH_FUNCTION.findall(data)):
+        called = ftrace.FUNCTION.findall(data) if b" <-" in data else []
+        for counts in (called, graph := ftrace.GRAPH_FUNCTION.findall(data)):
             for function, count in Counter(counts).items():
                 if function in self.functions or len(self.functions) < _NAMES:
                     self.functions[function] += count
@@ -129,79 +152,88 @@ class _Text:
         self.counters["lost_events"] += sum(map(int, ftrace.LOST.findall(data)))
         for kept, written in ftrace.ENTRIES.findall(data):
             self.counters["overwritten_events"] += max(0, int(written) - int(kept))
-        line_number, counted = first_line, 0
-        for start in lines_with(data, _ANCHORS):
-            end = data.find(b"\n", start)
-            line_number += data.count(b"\n", counted, start)
-            counted = start
-            self._line(data[start : end if end >= 0 else len(data)], Source(self.name, line_number))
+        for line_number, line in lines_with(data, _ANCHORS, first_line):
+            self._line(line, line_number)
 
-    def _line(self, line: bytes, source: Source) -> None:
+    def _line(self, line: bytes, line_number: int) -> None:
         if b" <-" in line and (called := ftrace.FUNCTION.search(line)) and called[1] not in ftrace.FUNCTION_KINDS:
             return  # counted already
         said = stamped(line)
-        if self._traced(said, source) or self._function(said, source):
+        if self._traced(said, line_number) or self._function(said, line_number):
             self.recognised += 1
             return
-        for key, word, pattern in FACTS:
-            if word in said.text and (found := pattern.search(said.text)):
+        shape = self._shape(said.text)
+        for key, _, pattern in shape.facts:
+            if found := pattern.search(said.text):
                 self.facts.setdefault(key, found[1].decode("utf-8", "replace").replace(" ", ""))
                 self.recognised += 1
                 return
-        if self._created(said, source) or self._said(said, source):
+        if self._created(said, line_number, shape) or self._said(said, line_number, shape):
             self.recognised += 1
         elif b"suppressed" in said.text and (suppressed := _SUPPRESSED.search(said.text)):
             self.counters["suppressed_messages"] += int(suppressed[1])
         elif _OURS.search(line) and not line.startswith(b"#"):
             self.unknown += 1
             if self.unknown <= _TOLD_UNKNOWN:
-                self.drift.add("line", _readable(said.text), source)
+                self.drift.add("line", _readable(said.text), Source(self.name, line_number))
             if self.unknown <= KEPT_UNKNOWN:
-                self._emit(Kind.KERNEL_MESSAGE, said, source, {"text": _readable(said.text)})
+                self._emit(Kind.KERNEL_MESSAGE, said, line_number, {"text": _readable(said.text)})
 
-    def _emit(self, kind: Kind, said: Stamped, source: Source, attrs: dict[str, Value]) -> None:
+    def _shape(self, text: bytes) -> _Shape:
+        digits = text.translate(_DIGITS)
+        if shape := self.shapes.get(digits):
+            return shape
+        shape = _Shape.of(digits)
+        if len(digits) <= _SHAPE_BYTES:
+            if len(self.shapes) >= _SHAPES:
+                self.shapes.clear()
+            self.shapes[digits] = shape
+        return shape
+
+    def _emit(self, kind: Kind, said: Stamped, line_number: int, attrs: dict[str, Value]) -> None:
+        self.kinds[kind] += 1
+        if self.kinds[kind] > KEPT_PER_KIND:
+            return
         pid = attrs.pop("pid", said.pid)
         if device := _DEVICE.search(said.text):
             attrs["device"] = device[1].decode()
-        self.kinds[kind] += 1
-        if self.kinds[kind] <= KEPT_PER_KIND:
-            process = pid if isinstance(pid, int) else None
-            self.events.append(Event(said.time_ns, kind, attrs, source, said.clock, process))
+        process = pid if isinstance(pid, int) else None
+        self.events.append(Event(said.time_ns, kind, attrs, Source(self.name, line_number), said.clock, process))
 
     # --- one kind of line each; true when the line is such a one --------------------------------------------------
 
-    def _traced(self, said: Stamped, source: Source) -> bool:
+    def _traced(self, said: Stamped, line_number: int) -> bool:
         traced = self.trace.read(said.text)
         if traced is None or not traced.known:
             return False
         self._count(f"kfd-trace:{traced.name}")
-        self.drift.names("field", traced.attrs, WORDS, source)
+        self.drift.names("field", traced.attrs, WORDS, Source(self.name, line_number))
         if traced.kind is not None:
             attrs = dict(traced.attrs)
             if traced.pid is not None:
                 attrs["pid"] = traced.pid
-            self._emit(traced.kind, said, source, attrs)
+            self._emit(traced.kind, said, line_number, attrs)
         return True
 
-    def _function(self, said: Stamped, source: Source) -> bool:
+    def _function(self, said: Stamped, line_number: int) -> bool:
         if said.tid is None:
             return ftrace.GRAPH_FUNCTION.search(said.text) is not None
         text = b": " + said.text
         if found := ftrace.FUNCTION.match(text):
             kind = ftrace.FUNCTION_KINDS.get(found[1])
             if kind is not None:
-                self._emit(kind, said, source, {"function": found[1].decode(), "tid": said.tid})
+                self._emit(kind, said, line_number, {"function": found[1].decode(), "tid": said.tid})
             return True
         if found := ftrace.TRACEPOINT.match(text):
             self._count(f"tracepoint:{found[1].decode()}")
             kind = ftrace.TRACEPOINT_KINDS.get(found[1])
             if kind is not None:
                 process = ftrace.PROCESS.search(text)
-                self._emit(kind, said, source, {"pid": int(process[1])} if process else {})
+                self._emit(kind, said, line_number, {"pid": int(process[1])} if process else {})
             return True
         return False
 
-    def _created(self, said: Stamped, source: Source) -> bool:
+    def _created(self, said: Stamped, line_number: int, shape: _Shape) -> bool:
         text = said.text
         if _CREATION_BEGINS in text:
             self.creation = _Creation(mixed=self.creation is not None)
@@ -211,34 +243,34 @@ class _Text:
             attrs: dict[str, Value] = {"qid": int(found[1])}
             if creation is not None and not creation.mixed:
                 attrs |= creation.attrs
-            self._emit(Kind.QUEUE_CREATE, said, source, attrs)
+            self._emit(Kind.QUEUE_CREATE, said, line_number, attrs)
             return True
         if self.creation is None:
             return False
         known = False
-        for name, pattern in _CREATION:
+        for name, _, pattern in shape.creation:
             if found := pattern.search(text):
                 self.creation.attrs[name] = number(found[1])
                 known = True
         return known
 
-    def _said(self, said: Stamped, source: Source) -> bool:
+    def _said(self, said: Stamped, line_number: int, shape: _Shape) -> bool:
         text = said.text
         if self._fault_goes_on(text):
             return True
         if b"Building runlist" in text and (size := _RUNLIST_SIZE.search(text)):
             self.runlist = {"processes": int(size[1]), "queues": int(size[2])}
             return True
-        for word, message in _MESSAGES if _ANY_MESSAGE.search(text) else ():
-            if word not in text or (attrs := message.read(text)) is None:
+        for message in shape.messages:
+            if (attrs := message.read(text)) is None:
                 continue
             self._count(message.name)
             if message.kind is not None:
-                self._tell(message, message.kind, attrs, said, source)
+                self._tell(message, message.kind, attrs, said, line_number)
             return True
         return False
 
-    def _tell(self, message: Message, kind: Kind, attrs: dict[str, Value], said: Stamped, source: Source) -> None:
+    def _tell(self, message: Message, kind: Kind, attrs: dict[str, Value], said: Stamped, line_number: int) -> None:
         if kind is Kind.RUNLIST:
             attrs |= self.runlist
             self.runlist = {}
@@ -251,7 +283,7 @@ class _Text:
         if kind is Kind.QUEUE_REFUSED:
             self.creation = None  # the creation whose lines were being read has failed
         before = len(self.events)
-        self._emit(kind, said, source, attrs)
+        self._emit(kind, said, line_number, attrs)
         if kind is Kind.FAULT:
             device = _DEVICE.search(said.text)
             kept = len(self.events) > before
@@ -261,7 +293,8 @@ class _Text:
         """Adds what a line says of the fault before it, on the same device."""
         if not self.faults or b"page fault (" in text:
             return False
-        process, address = _FAULT_PROCESS.search(text), _FAULT_ADDRESS.search(text)
+        process = _FAULT_PROCESS.search(text) if b"thread" in text else None
+        address = _FAULT_ADDRESS.search(text) if b"in page starting" in text else None
         if not (process or address):
             return False
         device = _DEVICE.search(text)

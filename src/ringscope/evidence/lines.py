@@ -8,7 +8,7 @@ result does not depend on where the boundaries fell.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -108,10 +108,15 @@ class Blocks:
         self.dropped += 1
 
 
-def lines_with(data: bytes, words: Iterable[re.Pattern[bytes]]) -> list[int]:
-    """Where the lines begin that hold any of some words, in order; each line is visited once a word."""
-    starts = set()
-    for word in words:
+def lines_with(data: bytes, words: Sequence[re.Pattern[bytes]], first: int = 1) -> Iterator[tuple[int, bytes]]:
+    """The lines that hold any of some words, in order, with their numbers; ``first`` is the number of the first line.
+
+    Each word is looked for in all lines at once. Where the first words stand in nearly every line, the few lines left
+    are asked one by one: looking for each further word would visit every line again.
+    """
+    lines = data.count(b"\n") + 1
+    starts: set[int] = set()
+    for asked, word in enumerate(words, 1):
         position = 0
         while found := word.search(data, position):
             starts.add(data.rfind(b"\n", position, found.start()) + 1 or position)
@@ -119,4 +124,20 @@ def lines_with(data: bytes, words: Iterable[re.Pattern[bytes]]) -> list[int]:
             if end < 0:
                 break
             position = end + 1
-    return sorted(starts)
+        if len(starts) * 8 > lines * 7:
+            yield from _each(data, starts, words[asked:], first)
+            return
+    number, counted = first, 0
+    for start in sorted(starts):
+        end = data.find(b"\n", start)
+        number += data.count(b"\n", counted, start)
+        counted = start
+        yield number, data[start : end if end >= 0 else len(data)]
+
+
+def _each(data: bytes, starts: set[int], words: Sequence[re.Pattern[bytes]], first: int) -> Iterator[tuple[int, bytes]]:
+    start = 0
+    for number, line in enumerate(data.split(b"\n"), first):
+        if start in starts or any(word.search(line) for word in words):
+            yield number, line
+        start += len(line) + 1

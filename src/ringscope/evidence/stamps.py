@@ -19,9 +19,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from typing import NamedTuple
 
 from ringscope.recording import Clock
-from ringscope.records import dataclass
 
 _MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _SECOND_NS = 1_000_000_000
@@ -42,12 +42,13 @@ _SYSLOG = re.compile(rb"([A-Z][a-z]{2}) +(\d{1,2}) " + _TIME + rb"(?= )")
 # A line of a kernel log, whoever wrote it: what tells such a text from any other.
 STAMP = re.compile(rb"^[^\[\n]{0,128}(?:kernel: |\[ {0,12}\d{1,10}\.\d{6}\]|\[\w{3} \w{3} +\d)", re.MULTILINE)
 _FROM_KERNEL = re.compile(rb"(?:^|[ :])kernel: ?")
+# The dash between a task's name and its thread is within these first bytes.
+_COMM_BYTES = 32 + 1 + 24 + 1
 # A stamp stands within these first bytes of its line, after a host's name or a log level at most.
 _STAMP_BYTES = 160
 
 
-@dataclass(frozen=True, slots=True)
-class Stamped:
+class Stamped(NamedTuple):
     """One line: its time, the message, and for ftrace the thread and, where recorded, the process."""
 
     time_ns: int
@@ -59,7 +60,7 @@ class Stamped:
 
 def stamped(line: bytes) -> Stamped:
     """The line without its stamp; never fails."""
-    if found := _FTRACE.match(line):
+    if line.find(b"-", 1, _COMM_BYTES) > 0 and (found := _FTRACE.match(line)):
         time_ns = int(found["seconds"]) * _SECOND_NS + _fraction(found["fraction"])
         tgid = found["tgid"]
         pid = int(tgid) if tgid and tgid.isdigit() else None
@@ -82,7 +83,7 @@ def _fraction(digits: bytes) -> int:
 
 
 def _since_boot(found: re.Match[bytes]) -> int | None:
-    return int(found[1]) * _SECOND_NS + _fraction(found[2])
+    return int(found[1] + found[2]) * 1000
 
 
 def _wall(year: int, month: int, day: int, time: tuple[bytes, ...], zone: timezone = UTC) -> int | None:
