@@ -10,7 +10,7 @@ import numpy as np
 from ringscope.engine import codes, core, events
 from ringscope.engine.codes import ID_BITS, LIMIT_NS, TIME_SHIFT, WORKGROUP_BITS
 from ringscope.engine.spec import Control, Op, Packet, Queue, Room, Spec, SpecError, check_packet
-from ringscope.engine.state import Array, build, fill_packet, more_workgroups, pack, unpack
+from ringscope.engine.state import Array, State, build, fill_packet, more_workgroups, pack, unpack
 from ringscope.records import dataclass
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Engine:
     keeps a row for every packet (:data:`ringscope.engine.state.TRACE`) and for every change of a queue's state
     (:data:`ringscope.engine.state.RESIDENCE`).
 
-    ``rules`` are a user's own in place of the spec's policies (:mod:`.rules`).
+    ``rules`` are a user's own in place of the spec's policies (:mod:`.rules`). ``state`` is one at time zero in place
+    of that which would be built (:mod:`.frame`).
 
     Besides the spec's own host threads, packets, signals and changes may come from outside, at any time that is not
     past (:meth:`doorbell`, :meth:`signal`, :meth:`fire`, :meth:`change`): so a virtual GPU drives it. Queues that are
@@ -74,10 +75,10 @@ class Engine:
 
     rules: Rules | None = None
 
-    def __init__(self, spec: Spec, trace: bool = False, rules: Rules | None = None) -> None:
+    def __init__(self, spec: Spec, trace: bool = False, rules: Rules | None = None, state: State | None = None) -> None:
         self.spec = spec
         self.rules = rules
-        self.state = build(spec, trace)
+        self.state = build(spec, trace) if state is None else state
         self._free: list[int] = []
         self._sent = 0
         self.run(0)

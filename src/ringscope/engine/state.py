@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ringscope.engine.codes import NEVER
 from ringscope.engine.policies import Placement
-from ringscope.engine.spec import Arrival, Machine, Op, Packet, Room, Spec, SpecError
+from ringscope.engine.spec import Arrival, Machine, Op, Packet, Room, Source, Spec, SpecError
 
 GUARDS = 1 << 55 | 1 << 39 | 1 << 15 | 1 << 7
 WAVES_SHIFT = 8
@@ -79,7 +79,7 @@ CONTROL = _record("at change queue pipe_priority queue_priority joins fenced")
 WORKGROUP = np.dtype(
     [("order", "i8"), ("rest", "i8"), ("packet", "i4"), ("cu", "i4"), ("se", "i4"), ("next", "i4")], align=True
 )
-_FREE = np.array((0, 0, -1, -1, 0, -1), WORKGROUP)
+FREE = np.array((0, 0, -1, -1, 0, -1), WORKGROUP)
 LOG = _record("thread request arrival start done host slot barrier pipe save room run")
 TRACE = _record("packet queue sent execute first done")
 # A queue's state and slot (of every XCC; -1: none) from then on; queue -1: a runlist was sent.
@@ -131,7 +131,7 @@ def unpack(need: int) -> tuple[int, int, int]:
     return need >> WAVES_SHIFT & 0xFF, need >> 16 & 0xFFFFFF, (need >> 40) * 128
 
 
-class _Times:
+class Distributions:
     """All distributions of a spec laid end to end, equal ones once."""
 
     def __init__(self) -> None:
@@ -139,6 +139,7 @@ class _Times:
         self.places: dict[tuple[int, ...], int] = {}
 
     def place(self, quantiles: tuple[int, ...]) -> tuple[int, int]:
+        """Where it lies, and how many times it has."""
         if quantiles not in self.places:
             self.places[quantiles] = len(self.values)
             self.values.extend(quantiles)
@@ -157,7 +158,7 @@ def rounds(machine: Machine, packet: Packet, cu_mask: tuple[int, ...], placement
         raise SpecError("a workgroup does not fit an empty CU")
     ses = len(machine.cus)
     longest = 0
-    for xcc in range(machine.xccs):
+    for xcc in range(machine.xccs if cu_mask else 1):  # all are alike, and the first has the most workgroups
         masks = cu_mask[xcc * ses : (xcc + 1) * ses] or (-1,) * ses
         cus = [n for n in ((m & ((1 << c) - 1)).bit_count() for m, c in zip(masks, machine.cus, strict=True)) if n]
         share = max(0, packet.workgroups - xcc + machine.xccs - 1) // machine.xccs
@@ -176,7 +177,7 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
     """The state at time zero: every active queue known, nothing sent yet."""
     machine = spec.machine
     xccs, ses, stride = machine.xccs, len(machine.cus), max(machine.cus)
-    times = _Times()
+    times = Distributions()
     packets = [packet for thread in spec.threads for packet in thread.packets]
     needs = [packet.need for packet in packets if packet.op is Op.DISPATCH]
     resident = _resident(spec, needs)
@@ -214,7 +215,7 @@ def build(spec: Spec, trace: bool = False, log_rows: int = 1024) -> State:
         source=zeros(len(spec.sources), SOURCE),
         times=np.zeros(0, np.int64),
         control=zeros(len(spec.controls), CONTROL),
-        workgroup=np.full(size, _FREE),
+        workgroup=np.full(size, FREE),
         ends=np.full(3 + inner + size, NEVER, np.int64),
         spare=np.arange(size, dtype=np.int32)[::-1].copy(),
         heap=np.full(
@@ -304,7 +305,7 @@ def more_workgroups(state: State, workgroups: int) -> State:
     """``state`` with room for so many workgroups; nothing that is there moves."""
     old = state.workgroup.size
     inner, size = tournament(workgroups)
-    workgroup = np.full(size, _FREE)
+    workgroup = np.full(size, FREE)
     workgroup[:old] = state.workgroup
     ends = np.full(3 + inner + size, NEVER, np.int64)
     g = state.g[0]
@@ -368,7 +369,19 @@ def fill_packet(row: Any, spec: Spec, packet: Packet) -> None:
     row["next"] = -1
 
 
-def _fill_threads(state: State, spec: Spec, times: _Times) -> None:
+def fill_source(row: Any, source: Source, times: Distributions) -> None:
+    """Write a source into its row."""
+    row["arrival"] = source.arrival
+    row["times_at"], row["times_n"] = times.place(source.times.quantiles)
+    row["start"] = source.start_ns
+    row["next_at"] = source.start_ns
+    row["limit"] = -1 if source.limit is None else source.limit
+    if source.arrival is Arrival.TRACE:
+        row["trace_at"], row["trace_n"] = times.place(source.trace or (0,))
+        row["limit"] = len(source.trace) if source.limit is None else min(source.limit, len(source.trace))
+
+
+def _fill_threads(state: State, spec: Spec, times: Distributions) -> None:
     at = 0
     filled: dict[int, Array] = {}
     for index, thread in enumerate(spec.threads):
@@ -386,11 +399,4 @@ def _fill_threads(state: State, spec: Spec, times: _Times) -> None:
             state.waits[at + step, : len(packet.after)] = [at + other for other in packet.after]
         at += len(thread.packets)
     for row, source in zip(state.source, spec.sources, strict=False):
-        row["arrival"] = source.arrival
-        row["times_at"], row["times_n"] = times.place(source.times.quantiles)
-        row["start"] = source.start_ns
-        row["next_at"] = source.start_ns
-        row["limit"] = -1 if source.limit is None else source.limit
-        if source.arrival is Arrival.TRACE:
-            row["trace_at"], row["trace_n"] = times.place(source.trace or (0,))
-            row["limit"] = len(source.trace) if source.limit is None else min(source.limit, len(source.trace))
+        fill_source(row, source, times)

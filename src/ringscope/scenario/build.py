@@ -6,7 +6,8 @@ schedules at all are the stack's answers; here they are only put into the engine
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import count
 
 from ringscope.engine import spec as engine
@@ -210,6 +211,11 @@ class Played:
     slots: tuple[tuple[int, int], ...]
     actors: tuple[Actor, ...]
 
+    @cached_property
+    def hardware(self) -> engine.Machine:
+        """The node, to the engine."""
+        return engine_machine(self.node, self.slots)
+
 
 Play = Callable[[DeviceChoice, tuple[Role, ...]], Played]
 
@@ -285,7 +291,7 @@ class _Assembly:
     def __init__(self, scenario: Scenario, played: Played) -> None:
         self.scenario, self.played = scenario, played
         self.node, self.kfd = played.node, played.kfd
-        self.machine = engine_machine(self.node, played.slots)
+        self.requests = Requests(scenario, played)
         self.costs = costs_for(f"gfx{self.node.part.gfx}", **scenario.costs)
         self.queues: list[KfdQueue] = []
         self.number: dict[KfdQueue, int] = {}
@@ -296,7 +302,6 @@ class _Assembly:
         self.late: set[KfdQueue] = set()
         self.members: list[Member] = []
         self.rows = 0
-        self.dispatches: dict[tuple[str, int, int, bool], engine.Packet] = {}
 
     def add(self, kind: ProcessKind, actor: Actor) -> None:
         """One more process: its streams, its copy queues where it copies, its host threads."""
@@ -311,7 +316,7 @@ class _Assembly:
         shared = self._source(kind, ready) if kind.arrival != "closed" else None
         for stream in range(len(rings)):
             source = self._source(kind, ready) if shared is None else shared
-            packets = self._packets(kind, rings, engines, stream)
+            packets = self.requests.packets(kind, rings, engines, stream)
             self.rows += len(packets)
             if self.rows > MAX_ROWS:
                 raise InputError(f"the requests have more than {MAX_ROWS} steps", self.scenario.name)
@@ -351,90 +356,8 @@ class _Assembly:
         self.calls += [at for time in times for at in ((time, comes), (time + kind.churn_ns // 2, goes))]
 
     def _source(self, kind: ProcessKind, ready: int) -> int:
-        arrival = {
-            "closed": engine.Arrival.CLOSED,
-            "poisson": engine.Arrival.OPEN,
-            "trace": engine.Arrival.TRACE,
-        }[kind.arrival]
-        times = engine.constant(kind.interval_ns)
-        if arrival is engine.Arrival.OPEN:
-            times = engine.exponential(kind.interval_ns)
-        # Requests of a shared source are limited together, those of a closed loop stream by stream.
-        limit = kind.limit if kind.limit is None or kind.arrival == "closed" else kind.limit * len(kind.streams)
-        self.sources.append(engine.Source(arrival, times, kind.trace_ns, ready, limit))
+        self.sources.append(source(kind, ready))
         return len(self.sources) - 1
-
-    def _packets(
-        self, kind: ProcessKind, rings: list[int], engines: list[int], stream: int
-    ) -> tuple[engine.Packet, ...]:
-        packets: list[engine.Packet] = []
-
-        def send(step: Step, ring: int) -> int | None:
-            """Append the step's packets; the index of the last one that the device completes."""
-            if len(packets) + step.times > MAX_ROWS:
-                raise InputError(f"a request has more than {MAX_ROWS} steps", self.scenario.name)
-            packet = self._packet(step, kind, ring, engines)
-            packets.extend([packet] * step.times)
-            return len(packets) - 1 if packet.op in (engine.Op.DISPATCH, engine.Op.COPY) else None
-
-        def wait(ring: int, steps: list[int]) -> None:
-            """What hipStreamWaitEvent sends: barrier packets of up to five signals."""
-            for at in range(0, len(steps), 5):
-                after = tuple(steps[at : at + 5])
-                packets.append(engine.Packet(engine.Op.BARRIER_AND, ring, after=after, host_ns=kind.submit_ns))
-
-        last: int | None = None
-        for item in kind.request:
-            if isinstance(item, Step):
-                sent = send(item, rings[stream])
-                last = last if sent is None else sent
-                if item.does is Does.COPY and sent is not None:
-                    wait(rings[stream], [sent])
-                continue
-            ends = []
-            for number, branch in enumerate(item):
-                ring = rings[(stream + number) % len(rings)]
-                if last is not None and number:
-                    wait(ring, [last])
-                sent_here = [sent for step in branch for sent in [send(step, ring)] if sent is not None]
-                ends += sent_here[-1:]
-            wait(rings[stream], ends)
-            last = len(packets) - 1
-        return tuple(packets)
-
-    def _packet(self, step: Step, kind: ProcessKind, ring: int, engines: list[int]) -> engine.Packet:
-        if step.does is Does.SYNC:
-            return engine.Packet(engine.Op.SYNC)
-        if step.does is Does.HOST:
-            return engine.Packet(engine.Op.HOST, host_ns=step.host_ns)
-        if step.does is Does.COPY:
-            copy = self.scenario.copies[step.name]
-            return _copy_packet(copy, engines[copy.engine % len(engines)], kind)
-        # A request repeats its kernels; equal packets are one object, which spec and state then work out once.
-        alike = (step.name, ring, kind.submit_ns, kind.barrier)
-        try:
-            if alike not in self.dispatches:
-                self.dispatches[alike] = self._dispatch(self.scenario.kernels[step.name], kind, ring)
-        except engine.SpecError as error:
-            raise InputError(f"kernel {step.name!r}: {error}", self.scenario.name) from error
-        return self.dispatches[alike]
-
-    def _dispatch(self, kernel: Kernel, kind: ProcessKind, ring: int) -> engine.Packet:
-        packet = engine.Packet(
-            engine.Op.DISPATCH,
-            ring,
-            workgroups=kernel.workgroups,
-            jitter_permille=round(kernel.jitter * 1000),
-            need=room(self.node.part, kernel.waves, kernel.vgprs, kernel.lds),
-            barrier=kind.barrier,
-            host_ns=kind.submit_ns,
-        )
-        placement = self.scenario.policies.placement
-        times, share = _workgroup_times(kernel.time, self.machine, packet, placement), 0
-        if kernel.bandwidth:
-            running = min(kernel.workgroups, self.machine.compute_units * self.machine.cu.holds(packet.need))
-            share = max(1, round(kernel.bandwidth * 1e6 / running))
-        return replace(packet, time=times, bandwidth_ppm=share)
 
     def finish(self) -> Built:
         """The spec, now that every process is there."""
@@ -454,7 +377,7 @@ class _Assembly:
         ranks = {queue: rank for rank, queue in enumerate(order)}
         homes = {pid: index for index, pid in enumerate(member.pid for member in self.members)}
         spec = engine.Spec(
-            machine=self.machine,
+            machine=self.played.hardware,
             queues=tuple(
                 engine.Queue(
                     process=homes[queue.home.process.pid],
@@ -511,6 +434,106 @@ class _Assembly:
                     )
                 )
         return tuple(controls), tuple(dict.fromkeys(breakage.what for breakage in kfd.breakages))
+
+
+def source(kind: ProcessKind, ready: int) -> engine.Source:
+    """Where requests come from once the process is ``ready``."""
+    arrival = {
+        "closed": engine.Arrival.CLOSED,
+        "poisson": engine.Arrival.OPEN,
+        "trace": engine.Arrival.TRACE,
+    }[kind.arrival]
+    times = engine.constant(kind.interval_ns)
+    if arrival is engine.Arrival.OPEN:
+        times = engine.exponential(kind.interval_ns)
+    # Requests of a shared source are limited together, those of a closed loop stream by stream.
+    limit = kind.limit if kind.limit is None or kind.arrival == "closed" else kind.limit * len(kind.streams)
+    return engine.Source(arrival, times, kind.trace_ns, ready, limit)
+
+
+class Requests:
+    """Makes packets of the steps of a request."""
+
+    def __init__(self, scenario: Scenario, played: Played) -> None:
+        self.scenario, self.part, self.machine = scenario, played.node.part, played.hardware
+        self.dispatches: dict[tuple[str, int, int, bool], engine.Packet] = {}
+
+    def packets(
+        self, kind: ProcessKind, rings: Sequence[int], engines: Sequence[int], stream: int
+    ) -> tuple[engine.Packet, ...]:
+        """One request of a stream: ``rings`` has the queue behind every stream, ``engines`` those that copy.
+
+        Raises:
+            InputError: it has too many steps, or one that the engine cannot run.
+        """
+        packets: list[engine.Packet] = []
+
+        def send(step: Step, ring: int) -> int | None:
+            """Append the step's packets; the index of the last one that the device completes."""
+            if len(packets) + step.times > MAX_ROWS:
+                raise InputError(f"a request has more than {MAX_ROWS} steps", self.scenario.name)
+            packet = self._packet(step, kind, ring, engines)
+            packets.extend([packet] * step.times)
+            return len(packets) - 1 if packet.op in (engine.Op.DISPATCH, engine.Op.COPY) else None
+
+        def wait(ring: int, steps: list[int]) -> None:
+            """What hipStreamWaitEvent sends: barrier packets of up to five signals."""
+            for at in range(0, len(steps), 5):
+                after = tuple(steps[at : at + 5])
+                packets.append(engine.Packet(engine.Op.BARRIER_AND, ring, after=after, host_ns=kind.submit_ns))
+
+        last: int | None = None
+        for item in kind.request:
+            if isinstance(item, Step):
+                sent = send(item, rings[stream])
+                last = last if sent is None else sent
+                if item.does is Does.COPY and sent is not None:
+                    wait(rings[stream], [sent])
+                continue
+            ends = []
+            for number, branch in enumerate(item):
+                ring = rings[(stream + number) % len(rings)]
+                if last is not None and number:
+                    wait(ring, [last])
+                sent_here = [sent for step in branch for sent in [send(step, ring)] if sent is not None]
+                ends += sent_here[-1:]
+            wait(rings[stream], ends)
+            last = len(packets) - 1
+        return tuple(packets)
+
+    def _packet(self, step: Step, kind: ProcessKind, ring: int, engines: Sequence[int]) -> engine.Packet:
+        if step.does is Does.SYNC:
+            return engine.Packet(engine.Op.SYNC)
+        if step.does is Does.HOST:
+            return engine.Packet(engine.Op.HOST, host_ns=step.host_ns)
+        if step.does is Does.COPY:
+            copy = self.scenario.copies[step.name]
+            return _copy_packet(copy, engines[copy.engine % len(engines)], kind)
+        # A request repeats its kernels; equal packets are one object, which spec and state then work out once.
+        alike = (step.name, ring, kind.submit_ns, kind.barrier)
+        try:
+            if alike not in self.dispatches:
+                self.dispatches[alike] = self._dispatch(self.scenario.kernels[step.name], kind, ring)
+        except engine.SpecError as error:
+            raise InputError(f"kernel {step.name!r}: {error}", self.scenario.name) from error
+        return self.dispatches[alike]
+
+    def _dispatch(self, kernel: Kernel, kind: ProcessKind, ring: int) -> engine.Packet:
+        packet = engine.Packet(
+            engine.Op.DISPATCH,
+            ring,
+            workgroups=kernel.workgroups,
+            jitter_permille=round(kernel.jitter * 1000),
+            need=room(self.part, kernel.waves, kernel.vgprs, kernel.lds),
+            barrier=kind.barrier,
+            host_ns=kind.submit_ns,
+        )
+        placement = self.scenario.policies.placement
+        times, share = _workgroup_times(kernel.time, self.machine, packet, placement), 0
+        if kernel.bandwidth:
+            running = min(kernel.workgroups, self.machine.compute_units * self.machine.cu.holds(packet.need))
+            share = max(1, round(kernel.bandwidth * 1e6 / running))
+        return replace(packet, time=times, bandwidth_ppm=share)
 
 
 def _flat(kind: ProcessKind) -> list[Step]:

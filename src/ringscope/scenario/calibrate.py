@@ -29,7 +29,7 @@ from ringscope.scenario.fit import Fit, Parameter, Row, engine_version
 from ringscope.scenario.outcome import simulate
 from ringscope.scenario.schema import Draft, KernelTimes, no_traces
 from ringscope.scenario.sweep.axes import Axis
-from ringscope.scenario.sweep.points import results
+from ringscope.scenario.sweep.results import results
 from ringscope.scenario.toml import Lines, Table, a_share, a_text, a_truth, put, read, values_of
 from ringscope.scenario.units import nanoseconds
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from ringscope.engine.policies import POLICIES, Policies
 from ringscope.engine.spec import exponential
@@ -173,6 +173,22 @@ class Scenario:
     calibration: Calibration | None = None
 
 
+Part = TypeVar("Part")
+
+
+class Read(Protocol):
+    """Makes what ``convert`` makes of a table."""
+
+    def __call__(self, table: Table, convert: Callable[[Table], Part]) -> Part:
+        """Made of ``table``."""
+        ...
+
+
+def read_table(table: Table, convert: Callable[[Table], Part]) -> Part:
+    """Read each table as it comes."""
+    return convert(table)
+
+
 KernelTimes = Callable[[Path, str], "list[int]"]
 """Gives the durations of a kernel in a trace: the file, the kernel's name; nanoseconds."""
 
@@ -289,14 +305,14 @@ def _streams(value: Any) -> tuple[int, ...]:
     raise ValueError('must be a number or a list such as ["high", "normal"]')
 
 
-def _process(table: Table, names: frozenset[str], copies: frozenset[str], number: int) -> ProcessKind:
+def _process(table: Table, names: frozenset[str], copies: frozenset[str]) -> ProcessKind:
     arrival = table.take("arrival", "closed", one_of("closed", "poisson", "trace"))
     wanted = {"closed": "think", "poisson": "interval", "trace": "times"}
     for other, key in wanted.items():
         if key in table.values and other != arrival:
             raise table.wrong(f"belongs to arrival {other!r}", key)
     kind = ProcessKind(
-        name=table.take("name", f"process {number + 1}", a_text),
+        name=table.take("name", f"process {int(table.path[-1]) + 1}", a_text),
         request=table.need("request", _steps(names, copies)),
         count=table.take("count", 1, a_whole(1, 512)),
         streams=table.take("streams", (0,), _streams),
@@ -384,13 +400,18 @@ class Draft:
         """What ``text``, which came from ``file``, says; InputError when it is no TOML."""
         return cls(values_of(text, file), Lines(text), file)
 
-    def scenario(self, folder: Path, times: KernelTimes = no_traces, fit: Fit | None = None) -> Scenario:
-        """The scenario, every key checked; traces and the fit it names lie relative to ``folder``."""
+    def scenario(
+        self, folder: Path, times: KernelTimes = no_traces, fit: Fit | None = None, read: Read = read_table
+    ) -> Scenario:
+        """The scenario, every key checked; traces and the fit it names lie relative to ``folder``.
+
+        ``read`` may remember tables whose values are the same as in another draft of this file.
+        """
         root = Table(self.file, self.lines, (), self.values)
         named = root.take("calibration", None, lambda name: load_fit(folder / a_text(name)))
         fit = fit or named
         if fit is None:
-            return _scenario(root, folder, times)
+            return _scenario(root, folder, times, read)
         values, placed = fit.apply(root.values)
         scenario = _scenario(Table(self.file, self.lines, (), values), folder, times)
         rows = [(row, of_row(fit, row)) for row in fit.rows]
@@ -412,14 +433,14 @@ def _alike(scenario: Scenario, other: Scenario) -> bool:
     return replace(scenario, **plain) == replace(other, **plain)
 
 
-def _scenario(root: Table, folder: Path, times: KernelTimes) -> Scenario:
-    device = _device(root.table("device"))
-    kernels = {kernel.name: kernel for table in root.tables("kernel") for kernel in [_kernel(table, folder, times)]}
-    copies = {copy.name: copy for table in root.tables("copy") for copy in [_copy(table, folder, times)]}
-    processes = tuple(
-        _process(table, frozenset(kernels), frozenset(copies), number)
-        for number, table in enumerate(root.tables("process"))
-    )
+def _scenario(root: Table, folder: Path, times: KernelTimes, read: Read = read_table) -> Scenario:
+    device = read(root.table("device"), _device)
+    work = [read(table, lambda table: _kernel(table, folder, times)) for table in root.tables("kernel")]
+    kernels = {kernel.name: kernel for kernel in work}
+    moves = [read(table, lambda table: _copy(table, folder, times)) for table in root.tables("copy")]
+    copies = {copy.name: copy for copy in moves}
+    names = frozenset(kernels), frozenset(copies)
+    processes = tuple(read(table, lambda table: _process(table, *names)) for table in root.tables("process"))
     if not processes:
         raise root.wrong("a scenario needs at least one [[process]]")
     run = root.table("run")
@@ -433,8 +454,8 @@ def _scenario(root: Table, folder: Path, times: KernelTimes) -> Scenario:
         warmup_ns=run.take("warmup", 0, nanoseconds),
         seed=run.take("seed", 0, a_whole(0, (1 << 32) - 1)),
         replications=run.take("replications", 1, a_whole(1, 1000)),
-        policies=_policies(root.table("policies")),
-        costs=_costs(root.table("costs")),
+        policies=read(root.table("policies"), _policies),
+        costs=read(root.table("costs"), _costs),
     )
     run.done("horizon, warmup, seed, replications")
     root.done("name, calibration, device, kernel, copy, process, run, policies, costs")

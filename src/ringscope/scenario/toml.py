@@ -190,14 +190,15 @@ def read(path: Path) -> str:
         raise InputError("is no UTF-8 text", str(path), "give a file in TOML") from None
 
 
-def put(values: dict[str, Any], key: str, value: Any) -> None:
+def put(values: dict[str, Any], key: str, value: Any) -> tuple[tuple[str | int, ...], str]:
     """Write ``value`` into a scenario's values where ``key`` leads; whether such a key exists is the schema's to say.
 
     ``device.num_kcq``, ``costs.packet``, ``kernel.NAME.duration``: tables by name, kernels, copies and processes by
-    theirs. InputError for a key that leads nowhere.
+    theirs. Returns the path of the table and the key within it. InputError for a key that leads nowhere.
     """
     head, _, rest = key.partition(".")
     table: Any = values
+    path: tuple[str | int, ...] = (head,)
     if head in _PLAIN:
         table = values.setdefault(head, {})
     elif head in _NAMED:
@@ -211,6 +212,7 @@ def put(values: dict[str, Any], key: str, value: Any) -> None:
         if name is None:
             raise InputError(f"names no {head} of the file", todo=f"{head}.NAME.KEY with {', '.join(map(str, named))}")
         table, rest = named[name], rest.removeprefix(f"{name}.")
+        path = (head, next(number for number, row in enumerate(rows) if row is table))
     else:
         raise InputError(f"has no key {key!r}", todo=f"it begins with {', '.join((*_PLAIN, *_NAMED))}")
     *inner, last = rest.split(".")
@@ -219,3 +221,4 @@ def put(values: dict[str, Any], key: str, value: Any) -> None:
     if not isinstance(table, dict) or not last or last == "name":
         raise InputError("names no key that can be varied")
     table[last] = value
+    return path, rest

@@ -14,7 +14,7 @@ from ringscope.scenario.build import build
 from ringscope.scenario.outcome import simulate
 from ringscope.scenario.schema import of_row
 from ringscope.scenario.studies.study import Desk
-from ringscope.scenario.sweep.points import results
+from ringscope.scenario.sweep.results import results
 from ringscope.scenario.validate import Row
 
 

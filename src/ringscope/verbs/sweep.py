@@ -190,7 +190,7 @@ def _progress(sweep: Sweep, missing: Sequence[int], workers: int) -> Iterator[Ca
 
         def tell(shard: Shard) -> None:
             nonlocal done, told
-            done += len(shard.rows)
+            done += len(shard.rows["point"])
             left.done(shard.seconds)
             now = time.monotonic()
             if now - told < (0.5 if progress.live else 30) or not left.left:

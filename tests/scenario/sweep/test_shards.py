@@ -23,7 +23,7 @@ def test_rows_do_not_depend_on_the_workers() -> None:
     alone = {shard.number: shard.rows for shard in run_shards(grid, numbers, 1)}
     shared = {shard.number: shard.rows for shard in run_shards(grid, numbers, 2)}
     assert alone == shared
-    assert [row["point"] for number in numbers for row in alone[number]] == list(range(6))
+    assert [point for number in numbers for point in alone[number]["point"]] == list(range(6))
     # The resource tracker of multiprocessing may stay; workers may not.
     assert len(children() - before) <= 1
 

@@ -7,7 +7,8 @@ from small_sweep import SMALL, sweep
 
 from ringscope.errors import InputError
 from ringscope.report.files import write_aside
-from ringscope.scenario.sweep.points import Row, Sweep
+from ringscope.scenario.sweep.points import Sweep
+from ringscope.scenario.sweep.results import Columns
 from ringscope.scenario.sweep.store import opened
 
 polars = pytest.importorskip("polars")
@@ -18,14 +19,13 @@ class KilledError(Exception):
     pass
 
 
-def rows(one: Sweep, shard: int) -> list[Row]:
+def rows(one: Sweep, shard: int) -> Columns:
     """Rows as a run would give them, made up."""
-    found = []
-    for number in one.shard(shard):
-        values = zip(one.axes, one.point(number), strict=True)
-        row: Row = {"point": number, "refused": None} | {axis.column: axis.cell(value) for axis, value in values}
-        found.append(row | dict.fromkeys(one.metrics, number / 7))
-    return found
+    points = one.shard(shard)
+    found: Columns = {"point": list(points), "refused": [None for _ in points]}
+    for at, axis in enumerate(one.axes):
+        found[axis.column] = [axis.cell(one.point(number)[at]) for number in points]
+    return found | {name: [number / 7 for number in points] for name in one.metrics}
 
 
 def finish(folder: Path, one: Sweep, writes: int | None = None, halved: bool = False) -> list[int]:

@@ -1,12 +1,11 @@
-"""The points of a sweep, and what running one gives: a row of a table."""
+"""The points of a sweep, and what running them gives: a row each of a table."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import random
-from collections.abc import Iterable
-from copy import deepcopy
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,19 @@ import numpy as np
 
 import ringscope
 from ringscope import __version__
-from ringscope.engine.state import PARTS
+from ringscope.engine.state import GLOBAL, LOG, Array
 from ringscope.errors import InputError, RingscopeError
 from ringscope.records import dataclass
-from ringscope.scenario.build import build, machine_of, play
-from ringscope.scenario.outcome import Outcome, simulate
+from ringscope.scenario.build import machine_of
 from ringscope.scenario.schema import Draft, KernelTimes, Scenario, no_traces
 from ringscope.scenario.sweep.axes import MAX_POINTS, Axis, wrong
-from ringscope.scenario.toml import put
+from ringscope.scenario.sweep.results import Asked, Columns, Runs, names, read_out
+from ringscope.scenario.sweep.templates import Builder
 
 SHARDS = 256
 """A sweep is cut into about so many shards …"""
 MAX_SHARD = 256
 """… of at most so many points: what a kill can cost, a worker."""
-
-_play = lru_cache(maxsize=32)(play)
-"""Most points differ in what the stack does not see: its part of building, most of it, is then done once."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -103,18 +97,20 @@ class Sweep:
         return tuple(reversed(values))
 
     @cached_property
-    def _draft(self) -> Draft:
-        return Draft.of(self.text, self.file)
+    def builder(self) -> Builder:
+        """Builds the points; what it remembers stays in this process."""
+        return Builder(Draft.of(self.text, self.file), self.axes, self.folder, self.times)
 
-    def _with(self, values: Iterable[tuple[Axis, Any]]) -> Scenario:
-        changed = deepcopy(self._draft.values)
-        for axis, value in values:
-            _put(changed, axis, axis.written(value))
-        return Draft(changed, self._draft.lines, self.file).scenario(self.folder, self.times)
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "builder"}
+
+    def values(self, number: int) -> list[tuple[Axis, Any]]:
+        """Every axis with its value at a point."""
+        return list(zip(self.axes, self.point(number), strict=True))
 
     def scenario(self, number: int) -> Scenario:
         """The scenario of a point."""
-        return self._with(zip(self.axes, self.point(number), strict=True))
+        return self.builder.scenario(self.values(number))
 
     def check(self) -> Scenario:
         """The file's own scenario, after every value of every axis was tried.
@@ -125,9 +121,9 @@ class Sweep:
         Raises:
             InputError: the file, an axis's key or one of its values is wrong.
         """
-        scenario = self._with([])
-        names = [kind.name for kind in scenario.processes]
-        if len(set(names)) < len(names):
+        scenario = self.builder.scenario([])
+        kinds = [kind.name for kind in scenario.processes]
+        if len(set(kinds)) < len(kinds):
             raise InputError("two processes have the same name", self.file, "give each [[process]] a name of its own")
         fitted = {parameter.key for parameter in scenario.calibration.placed} if scenario.calibration else set()
         for axis in self.axes:
@@ -140,7 +136,7 @@ class Sweep:
                 errors = []
                 for rest in (first[:0], first, last):
                     try:
-                        machine_of(self._with([(axis, value), *rest]).device)
+                        machine_of(self.builder.scenario([(axis, value), *rest]).device)
                         break
                     except InputError as error:
                         errors.append(error)
@@ -151,7 +147,7 @@ class Sweep:
     @property
     def identity(self) -> dict[str, Any]:
         """What two sweeps must have in common for their rows to be of one piece; JSON types."""
-        scenario = hashlib.sha256(repr(self._with([])).encode()).hexdigest()
+        scenario = hashlib.sha256(repr(self.builder.scenario([])).encode()).hexdigest()
         return {
             "ringscope": __version__,
             "model": _model(),
@@ -163,85 +159,65 @@ class Sweep:
             "shard_points": self.shard_points,
         }
 
-    def row(self, number: int) -> Row:
-        """Run a point. A point that the model refuses has the reason under ``refused`` and no results."""
-        values = self.point(number)
-        row: Row = {"point": number}
-        row |= {axis.column: axis.cell(value) for axis, value in zip(self.axes, values, strict=True)}
-        try:
-            return row | {"refused": None} | results(simulate(build(self.scenario(number), _play)))
-        except RingscopeError as error:
-            return row | {"refused": str(error)}
+    def rows(self, numbers: Sequence[int]) -> Columns:
+        """Run points; a row each. One that the model refuses has the reason under ``refused`` and no results."""
+        asked: list[Asked] = []
+        refused: dict[int, str] = {}
+        rows: list[Array] = []
+        logs: list[Array] = []
+        for number in numbers:
+            try:
+                point, g, log = self.run(number)
+            except RingscopeError as error:
+                refused[number] = str(error)
+                continue
+            asked.append(point)
+            rows += g
+            logs += log
+        runs = Runs.of(
+            np.array(rows, GLOBAL), np.concatenate([np.empty(0, LOG), *logs]), np.cumsum([len(log) for log in logs])
+        )
+        return self.columns(numbers, refused, asked, runs)
+
+    def row(self, number: int) -> dict[str, Any]:
+        """Run one point."""
+        return {name: values[0] for name, values in self.rows([number]).items()}
+
+    def run(self, number: int) -> tuple[Asked, list[Array], list[Array]]:
+        """What is asked of a point, and of each of its runs the global row and the log.
+
+        Raises:
+            RingscopeError: the point is refused.
+        """
+        point = self.builder.point(self.values(number))
+        rows, logs = [], []
+        for replication in range(point.scenario.replications):
+            engine = point.engine(replication)
+            engine.run(point.scenario.horizon_ns)
+            rows.append(engine.state.g[0].copy())
+            logs.append(engine.log.copy())
+        return Asked.of(point.scenario, point.built), rows, logs
+
+    def columns(self, numbers: Sequence[int], refused: dict[int, str], asked: Sequence[Asked], runs: Runs) -> Columns:
+        """The rows of points, of which those that are not ``refused`` were ``asked`` and have ``runs``."""
+        columns: Columns = {"point": list(numbers)}
+        for at, axis in enumerate(self.axes):
+            columns[axis.column] = [axis.cell(self.point(number)[at]) for number in numbers]
+        columns["refused"] = [refused.get(number) for number in numbers]
+        found = read_out(asked, runs, self._kinds) if asked else {}
+        for name in self.metrics:
+            values = iter(found.get(name, ()))
+            columns[name] = [None if number in refused else next(values) for number in numbers]
+        return columns
+
+    @cached_property
+    def _kinds(self) -> list[str]:
+        return [kind.name for kind in self.builder.scenario([]).processes]
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
         """The names of the results of every point, in order."""
-        names = [*OVERALL, *(f"{part}_share" for part in PARTS)]
-        kinds = self._with([]).processes
-        each = (f"{kind.name}.{name}" for kind in kinds for name in EACH) if len(kinds) > 1 else ()
-        return (*names, *each)
-
-
-OVERALL = (
-    "requests_per_s",
-    "requests",
-    "mean_ns",
-    "p50_ns",
-    "p90_ns",
-    "p99_ns",
-    "max_ns",
-    "cu_busy",
-    "slots_used",
-    "compute_queues",
-    "oversubscribed",
-    "runlists",
-    "rotations",
-    "preemptions",
-    "events",
-)
-"""Results of all processes together: requests finished after the warm-up, their latency, what the device did.
-
-Means over replications where there are several; ``cu_busy`` is a share, ``oversubscribed`` 0 or 1. Then follow the
-shares of a request's mean latency, ``host_share`` to ``run_share``.
-"""
-EACH = ("requests_per_s", "mean_ns", "p50_ns", "p99_ns")
-"""Results of the processes of one kind, where the scenario has several."""
-
-
-def results(outcome: Outcome) -> Row:
-    """What :data:`OVERALL` and :data:`EACH` name, of one outcome."""
-    warmup_ns = outcome.built.scenario.warmup_ns
-    rows = np.concatenate([log[log["done"] > warmup_ns] for log in outcome.logs])
-    latency = np.sort(rows["done"] - rows["arrival"])
-    whole = int(latency.sum())
-
-    def quantile(q: float) -> float | None:
-        return float(latency[math.ceil(q * len(latency)) - 1]) if len(latency) else None
-
-    def mean(name: str) -> float:
-        return math.fsum(getattr(total, name) for total in outcome.totals) / len(outcome.totals)
-
-    row: Row = {
-        "requests_per_s": outcome.per_second.mean,
-        "requests": float(len(rows)),
-        "mean_ns": whole / len(latency) if len(latency) else None,
-        "p50_ns": quantile(0.5),
-        "p90_ns": quantile(0.9),
-        "p99_ns": quantile(0.99),
-        "max_ns": quantile(1.0),
-        "cu_busy": outcome.cu_busy.mean,
-        "slots_used": outcome.slots_used.mean,
-        "compute_queues": float(sum(queue.is_compute for queue in outcome.built.queues)),
-        "oversubscribed": float(bool(outcome.built.limits)),
-    }
-    row |= {name: mean(name) for name in ("runlists", "rotations", "preemptions", "events")}
-    row |= {f"{part}_share": int(rows[part].sum()) / whole if whole else None for part in PARTS}
-    if len(outcome.shares) > 1:
-        for share in outcome.shares:
-            numbers = (share.per_second.mean, share.mean_ns, share.p50_ns, share.p99_ns)
-            for name, number in zip(EACH, numbers, strict=True):
-                row[f"{share.kind.name}.{name}"] = None if math.isnan(number) else number
-    return row
+        return names(self._kinds)
 
 
 @lru_cache(maxsize=1)
@@ -261,10 +237,3 @@ def _at(axis: Axis, value: Any, error: InputError) -> InputError:
         return error
     quotes = f"put it in quotes: '{axis.key}=\"{value}\"'" if "must be a text" in error.what else ""
     return wrong(axis.text, error.what, error.todo or quotes)
-
-
-def _put(values: dict[str, Any], axis: Axis, value: Any) -> None:
-    try:
-        put(values, axis.key, value)
-    except InputError as error:
-        raise wrong(axis.text, error.what, error.todo) from None

@@ -5,14 +5,20 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from ringscope.errors import InputError
 from ringscope.records import dataclass
-from ringscope.scenario.sweep.points import Row, Sweep
+from ringscope.scenario.sweep.points import Sweep
+from ringscope.scenario.sweep.results import Columns
+
+T = TypeVar("T")
+_AHEAD = 2
+"""Shards that a worker has at once, so that it waits for nobody when it is done with one."""
 
 
 @dataclass(frozen=True)
@@ -20,76 +26,89 @@ class Shard:
     """A finished shard: its number, a row a point, and the seconds it took its worker."""
 
     number: int
-    rows: list[Row]
+    rows: Columns
     seconds: float
+
+
+def run_shard(sweep: Sweep, number: int) -> Shard:
+    """Run the points of a shard, here."""
+    begun = time.perf_counter()
+    return Shard(number, sweep.rows(sweep.shard(number)), time.perf_counter() - begun)
 
 
 def run_shards(sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[Shard]:
     """Run the shards and give each as it finishes; rows do not depend on ``workers``.
 
-    Each of several workers is a process of its own and ends when this one does, however it ends.
-
     Raises:
         InputError: a worker died.
     """
     if workers == 1:
-        yield from (run_shard(sweep, number) for number in numbers)
-        return
+        return (run_shard(sweep, number) for number in numbers)
+    return on_all_cores(run_shard, sweep, numbers, workers)
+
+
+def on_all_cores(task: Callable[[Sweep, int], T], sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[T]:
+    """What ``task`` makes of every shard, as it comes.
+
+    Each worker is a process of its own and ends when this one does, however it ends.
+
+    Raises:
+        InputError: a worker died.
+    """
     # Spawned, so that a worker holds no other worker's pipe: its own pipe's end then tells it that the parent is gone.
     context = multiprocessing.get_context("spawn")
     left = iter(numbers)
-    busy: dict[Connection, int] = {}
+    busy: dict[Connection, list[int]] = {}
     processes = []
+
+    def more(pipe: Connection) -> None:
+        while len(busy[pipe]) < _AHEAD and (number := next(left, None)) is not None:
+            busy[pipe].append(number)
+            pipe.send(number)
+
     try:
         for number in left:
             ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, sweep, os.getpid()), daemon=True)
+            process = context.Process(target=_work, args=(theirs, task, sweep), daemon=True)
             process.start()
             theirs.close()
             processes.append(process)
-            busy[ours] = number
+            busy[ours] = [number]
             ours.send(number)
             if len(processes) == workers:
                 break
         while busy:
             for pipe in cast("list[Connection]", wait(list(busy))):
-                number = busy.pop(pipe)
                 try:
-                    shard: Shard = pipe.recv()
-                    if (following := next(left, None)) is None:
-                        pipe.close()
-                    else:
-                        pipe.send(following)
-                        busy[pipe] = following
+                    done: T = pipe.recv()
+                    busy[pipe].pop(0)
+                    more(pipe)
                 except (EOFError, ConnectionError):
-                    points = sweep.shard(number)
+                    points = sweep.shard(busy[pipe][0])
                     what = f"a worker ended while it ran points {points[0]} to {points[-1]} (out of memory?)"
                     raise InputError(what, todo="run again: what is finished is kept") from None
-                yield shard
+                if not busy[pipe]:
+                    del busy[pipe]
+                    pipe.close()
+                yield done
     finally:
         for process in processes:
             process.terminate()
             process.join()
 
 
-def run_shard(sweep: Sweep, number: int) -> Shard:
-    """Run the points of a shard, here."""
-    begun = time.perf_counter()
-    rows = [sweep.row(point) for point in sweep.shard(number)]
-    return Shard(number, rows, time.perf_counter() - begun)
-
-
-def _work(pipe: Connection, sweep: Sweep, parent: int) -> None:
+def _work(pipe: Connection, task: Callable[[Sweep, int], Any], sweep: Sweep) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         while True:
-            number = pipe.recv()
-            begun = time.perf_counter()
-            rows = []
-            for point in sweep.shard(number):
-                if os.getppid() != parent:
-                    return
-                rows.append(sweep.row(point))
-            pipe.send(Shard(number, rows, time.perf_counter() - begun))
+            pipe.send(task(sweep, pipe.recv()))
     except (EOFError, ConnectionError):
         return
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ringscope.errors import InputError
-from ringscope.scenario.sweep.points import Row, Sweep
+from ringscope.scenario.sweep.points import Sweep
+from ringscope.scenario.sweep.results import Columns
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -101,7 +102,7 @@ class Store:
             return False
         return points == list(self.sweep.shard(shard))
 
-    def keep(self, shard: int, rows: list[Row]) -> None:
+    def keep(self, shard: int, rows: Columns) -> None:
         """A finished shard."""
         import polars  # noqa: PLC0415
 
