@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from machines import machine
+from dataclasses import replace
+
+from machines import GPU, machine
 
 from ringscope.join import State
 from ringscope.join.diff import Change, diff
 from ringscope.join.queues import join_queues
+from ringscope.parts.layout import Generation
 from ringscope.snapshot import Snapshot
 
 
@@ -83,3 +86,21 @@ def test_what_a_device_is_and_how_full() -> None:
         ("XCCs", "2", "1"),
         ("slots busy", "1", "2"),
     ]
+
+
+def test_a_device_is_missed_only_where_both_sides_list_devices() -> None:
+    one = machine({40: [7]})
+    two = replace(one, devices=(*one.devices, replace(one.devices[0], gpu_id=9)))
+    found = diff(state(one), state(two))
+    assert [(device.before, device.after) for device in found.devices] == [(GPU, GPU), (None, 9)]
+    assert not found.same
+    assert not diff(state(two), state(one)).same
+    blind = replace(one, sources=frozenset({"mqds"}))
+    assert [(device.before, device.after) for device in diff(state(blind), state(two)).devices] == [(GPU, GPU)]
+
+
+def test_the_layout_of_its_mqds_is_part_of_what_a_device_is() -> None:
+    old = machine({})
+    new = replace(old, devices=(replace(old.devices[0], generation=Generation.V9),))
+    (device,) = diff(state(old), state(new)).devices
+    assert device.changes == (Change("MQD", Generation.V9_4_3.value, Generation.V9.value),)

@@ -2,7 +2,7 @@ from asking import kernels, recorded, told
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringscope.join.dispatches import Kernel, kernels_of, occupation
+from ringscope.join.dispatches import Kernel, Occupation, kernels_of, occupation
 from ringscope.recording import Kind
 
 EVENT = told(Kind.DISPATCH)
@@ -20,7 +20,12 @@ def test_kernels_in_order_of_their_beginning_with_their_workgroups() -> None:
 
 def test_a_dispatch_without_times_or_sizes() -> None:
     run = recorded(
-        told(Kind.DISPATCH), told(Kind.DISPATCH, begin=5, end=3), told(Kind.DISPATCH, begin=1, end=2, grid=9)
+        told(Kind.DISPATCH),
+        told(Kind.DISPATCH, begin=5),
+        told(Kind.DISPATCH, end=5),
+        told(Kind.DISPATCH, begin="soon", end=5),
+        told(Kind.DISPATCH, begin=5, end=3),
+        told(Kind.DISPATCH, begin=1, end=2, grid=9),
     )
     (only,) = kernels_of(run)
     assert only.workgroups is None
@@ -42,7 +47,11 @@ def test_side_by_side_kernels_fill_what_each_alone_does_not() -> None:
     pair = (kernel(0, 100, 50), kernel(50, 100, 50))
     full = occupation(pair, 80)
     assert (full.span_ns, full.busy_ns, full.filled_ns) == (150, 150, 50)
-    assert occupation((), 80).busy == 0.0
+    assert occupation((), 80) == Occupation(0, 0, 0)
+    assert (occupation((), 80).busy, occupation((), 80).filled) == (0.0, 0.0)
+    later = occupation((kernel(1000, 100, 80), kernel(1300, 100, 79)), 80)
+    assert (later.span_ns, later.busy_ns, later.filled_ns) == (400, 200, 100)
+    assert (later.busy, later.filled) == (0.5, 0.25)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**4), st.integers(0, 500)), min_size=1, max_size=40))

@@ -29,3 +29,12 @@ def test_the_chain_of_an_over_subscribed_device() -> None:
     assert device.runlist is not None
     found = read_runlist(device.runlist)
     assert found.chained and len(found.processes) == 5
+
+
+def test_packets_of_before_soc15_have_no_cooperative_queues() -> None:
+    run = rehearse(MachineSpec.of("fiji"), [ProcessSpec((0, 0))])
+    (device,) = run.snapshot().devices
+    assert device.runlist is not None
+    (process,) = read_runlist(device.runlist).processes
+    assert [(queue.gws, queue.sdma) for queue in process.queues] == 3 * [(False, False)]
+    assert read_runlist(device.runlist).gws_queues == 0

@@ -13,18 +13,14 @@ from ringscope.parts import catalogue
 from ringscope.parts.catalogue import Partition
 from ringscope.snapshot import Device
 
-# What a CU needs in the workgroup part of the save area besides its VGPRs: SGPRs, LDS and hardware registers
-# (SGPR_SIZE_PER_CU, LDS_SIZE_PER_CU, HWREG_SIZE_PER_CU in kfd_queue.c).
-_SAVE_BYTES_PER_CU = 0x4000 + 0x10000 + 0x1000
 
-
-def cus_per_xcc(queue: JoinedQueue, vgpr_bytes_per_cu: int) -> float | None:
-    """CUs of one XCC that the queue's save area was sized for, if CUs have that many bytes of VGPRs."""
+def cus_per_xcc(queue: JoinedQueue, part: catalogue.Device) -> float | None:
+    """CUs of one XCC that the queue's save area was sized for, if its CUs are those of that part."""
     save = queue.register("cp_hqd_ctx_save_size")
     stack = queue.register("cp_hqd_cntl_stack_size")
     if not save or not stack:
         return None
-    return (save - stack) / (vgpr_bytes_per_cu + _SAVE_BYTES_PER_CU)
+    return (save - stack) / part.save_bytes_per_cu
 
 
 def parts_of(device: Device, queues: Sequence[JoinedQueue]) -> list[tuple[catalogue.Device, Partition]]:
@@ -40,7 +36,7 @@ def parts_of(device: Device, queues: Sequence[JoinedQueue]) -> list[tuple[catalo
             continue
         if pci is not None and part.device_ids and pci not in part.device_ids:
             continue
-        if pci is None and (compute is None or cus_per_xcc(compute, part.vgpr_bytes_per_cu) != part.cus_per_xcc):
+        if pci is None and (compute is None or cus_per_xcc(compute, part) != part.cus_per_xcc):
             continue
         found += [(part, mode) for mode in part.partitions if mode.xccs_per_node == device.xccs]
     return found

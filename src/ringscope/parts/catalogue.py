@@ -159,6 +159,15 @@ class Device:
         """Number of VMIDs that KFD has on an unpartitioned device."""
         return LAST_VMID - self.first_vmid + 1
 
+    @property
+    def save_bytes_per_cu(self) -> int:
+        """Bytes of a compute queue's save area for the waves of one CU: VGPRs, SGPRs, LDS, hardware registers.
+
+        Source: VGPR_SIZE_PER_CU, SGPR_SIZE_PER_CU, LDS_SIZE_PER_CU (the CU's real LDS on gfx950), HWREG_SIZE_PER_CU in
+        kfd_queue.c; facts §9.2.
+        """
+        return self.vgpr_bytes_per_cu + 0x4000 + (self.lds_bytes if self.gfx == "950" else 0x10000) + 0x1000
+
     def partition(self, name: str) -> Partition:
         """The partition mode called ``name`` (any case); InputError when the device has none such."""
         for mode in self.partitions:

@@ -369,8 +369,7 @@ class NodeSpec:
         ctl = _page_align(40 + waves * (12 if late else 8) + 8)
         if self.gc[0] == 10:
             ctl = min(ctl, 0x7000)
-        lds = part.lds_bytes if part.gfx == "950" else 0x10000
-        cwsr = ctl + _page_align(cu * (part.vgpr_bytes_per_cu + 0x4000 + lds + 0x1000))
+        cwsr = ctl + _page_align(cu * part.save_bytes_per_cu)
         debug = -(-waves * 32 // 64) * 64
         return SaveArea(ctl, cwsr, debug, _page_align((cwsr + debug) * self.xccs))
 
