@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from bench import Row
-from ringscope.claims.claim import Verdict
 from ringscope.claims.lab import Lab
 from ringscope.claims.ledger import CLAIMS
+from ringscope.claims.reason import Verdict
 
 CAPTURES = Path(__file__).parents[2] / "shared" / "data" / "mi308x"
 
@@ -19,10 +19,10 @@ def _row(what: str, captures: Path | None, *, engine: bool) -> Row:
     took = {}
     for name in CLAIMS:
         start = time.perf_counter()
-        lab.finding(name)
+        CLAIMS[name].examine(lab)
         took[name] = time.perf_counter() - start
     total = time.perf_counter() - begin
-    decided = sum(lab.finding(name).verdict is not Verdict.UNDECIDED for name in CLAIMS)
+    decided = sum(CLAIMS[name].examine(lab).verdict is not Verdict.UNDECIDED for name in CLAIMS)
     slowest = max(took, key=lambda name: took[name])
     return Row(
         what,

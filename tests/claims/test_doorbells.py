@@ -2,13 +2,14 @@ import itertools
 
 import pytest
 
-from ringscope.claims.claim import Verdict
 from ringscope.claims.lab import Lab
+from ringscope.claims.ledger import CLAIMS
+from ringscope.claims.reason import Verdict
 from ringscope.stack.kfd.doorbells import Bar, Slice
 
 
 def verdict(name: str) -> Verdict:
-    return Lab().finding(name).verdict
+    return CLAIMS[name].examine(Lab()).verdict
 
 
 def test_one_slice_for_all_would_make_them_collide(monkeypatch: pytest.MonkeyPatch) -> None:

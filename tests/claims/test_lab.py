@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from ringscope.claims.claim import Method
 from ringscope.claims.lab import Lab
+from ringscope.claims.reason import Method
 from ringscope.claims.runs import Rules
 from ringscope.claims.timed import available
 from ringscope.errors import InputError

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ringscope.claims.claim import Method, Verdict
 from ringscope.claims.lab import Lab
 from ringscope.claims.ledger import CLAIMS
+from ringscope.claims.reason import Method, Verdict
 
 EXPECTED = {
     "confirmed": "A01 A16 A17 A18 A20 A29 A38 A48 A52 B01 B02 B04 B06 B07 B09 B19",
@@ -54,7 +54,7 @@ def stack() -> Lab:
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_verdict_with_captures_and_time(name: str, full: Lab) -> None:
-    finding = full.finding(name)
+    finding = CLAIMS[name].examine(full)
     assert finding.verdict is VERDICTS[name], [reason.text for reason in finding.reasons]
     if finding.verdict is not Verdict.UNDECIDED:
         assert set(finding.methods) == set(finding.claim.by)
@@ -62,7 +62,7 @@ def test_verdict_with_captures_and_time(name: str, full: Lab) -> None:
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_verdict_by_the_stack_alone(name: str, stack: Lab) -> None:
-    finding = stack.finding(name)
+    finding = CLAIMS[name].examine(stack)
     assert finding.verdict is STACK_ALONE[name], [reason.text for reason in finding.reasons]
     assert not {Method.CAPTURE, Method.SIMULATION} & set(finding.methods)
 
@@ -75,7 +75,7 @@ def test_most_claims_are_decided() -> None:
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_that_nothing_decides_names_the_run_that_would(name: str, stack: Lab) -> None:
     claim = CLAIMS[name]
-    assert bool(claim.decided_by) == (stack.finding(name).verdict is Verdict.UNDECIDED)
+    assert bool(claim.decided_by) == (CLAIMS[name].examine(stack).verdict is Verdict.UNDECIDED)
     assert claim.overturned_by
     assert claim.how
     assert claim.text.endswith(".")
@@ -83,4 +83,4 @@ def test_a_claim_that_nothing_decides_names_the_run_that_would(name: str, stack:
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_second_lab_finds_the_same(name: str, stack: Lab) -> None:
-    assert CLAIMS[name].examine(Lab()).reasons == stack.finding(name).reasons
+    assert CLAIMS[name].examine(Lab()).reasons == CLAIMS[name].examine(stack).reasons

@@ -1,7 +1,8 @@
 import pytest
 
-from ringscope.claims.claim import Verdict
 from ringscope.claims.lab import Lab
+from ringscope.claims.ledger import CLAIMS
+from ringscope.claims.reason import Verdict
 from ringscope.claims.runs import Rules
 from ringscope.stack import thunk
 from ringscope.stack.kfd import mqd
@@ -9,7 +10,7 @@ from ringscope.stack.rocm import RocmVersion, ThunkPriority
 
 
 def verdict(name: str, rules: Rules | None = None) -> Verdict:
-    return Lab(rules=rules).finding(name).verdict
+    return CLAIMS[name].examine(Lab(rules=rules)).verdict
 
 
 def test_a_rocr_that_hard_codes_normal_turns_what_the_note_says() -> None:

@@ -2,8 +2,9 @@ import errno
 
 import pytest
 
-from ringscope.claims.claim import Verdict
 from ringscope.claims.lab import Lab
+from ringscope.claims.ledger import CLAIMS
+from ringscope.claims.reason import Verdict
 from ringscope.stack.kfd import queue_ids
 from ringscope.stack.kfd.bitmap import Bitmap
 from ringscope.stack.kfd.doorbells import Slice
@@ -12,7 +13,7 @@ from ringscope.stack.machine import QueueIds
 
 
 def verdict(name: str) -> Verdict:
-    return Lab().finding(name).verdict
+    return CLAIMS[name].examine(Lab()).verdict
 
 
 def test_another_hash_refutes_the_printed_ids(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from ringscope.claims.claim import Verdict
 from ringscope.claims.lab import Lab
+from ringscope.claims.ledger import CLAIMS
+from ringscope.claims.reason import Verdict
 from ringscope.stack.kfd import mqd
 from ringscope.stack.machine import MachineSpec
 
@@ -19,7 +20,7 @@ def test_a_driver_that_writes_the_note_s_quantum(monkeypatch: pytest.MonkeyPatch
         return bytes(data)
 
     monkeypatch.setattr(mqd, "_template", with_quantum)
-    assert Lab().finding("B10").verdict is Verdict.CONFIRMED
+    assert CLAIMS["B10"].examine(Lab()).verdict is Verdict.CONFIRMED
 
 
 def test_a_driver_that_initialises_as_v11_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +30,7 @@ def test_a_driver_that_initialises_as_v11_does(monkeypatch: pytest.MonkeyPatch) 
         return bytes(data)
 
     monkeypatch.setattr(mqd, "_template", with_preload)
-    assert Lab().finding("B27").verdict is Verdict.CONFIRMED
+    assert CLAIMS["B27"].examine(Lab()).verdict is Verdict.CONFIRMED
 
 
 class FromVmidOne(Lab):
@@ -43,4 +44,4 @@ class FromVmidOne(Lab):
 
 
 def test_a_part_whose_first_vmid_is_1() -> None:
-    assert FromVmidOne().finding("B11").verdict is Verdict.CONFIRMED
+    assert CLAIMS["B11"].examine(FromVmidOne()).verdict is Verdict.CONFIRMED

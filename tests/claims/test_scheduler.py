@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from ringscope.claims.claim import Verdict
 from ringscope.claims.lab import Lab
+from ringscope.claims.ledger import CLAIMS
+from ringscope.claims.reason import Verdict
 from ringscope.claims.runs import Rules
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.records import UpdateQueue
@@ -16,7 +17,7 @@ progress = Kfd.progress
 
 
 def verdict(name: str) -> Verdict:
-    return Lab().finding(name).verdict
+    return CLAIMS[name].examine(Lab()).verdict
 
 
 def update_at_each_launch(self: Kfd, pid: int, queue_id: int, rptr_dwords: int, wptr_dwords: int) -> None:
@@ -36,7 +37,7 @@ def test_a_driver_that_updates_at_each_launch_turns_what_rests_on_a_quiet_hiq(mo
 
 def test_captures_stand_against_a_changed_stack(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Kfd, "progress", update_at_each_launch)
-    assert Lab(shared / "mi308x").finding("A28").verdict is Verdict.PARTLY
+    assert CLAIMS["A28"].examine(Lab(shared / "mi308x")).verdict is Verdict.PARTLY
 
 
 def test_mapping_without_unmapping_makes_processes_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,12 +48,12 @@ def test_mapping_without_unmapping_makes_processes_wait(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["A29", "A48", "B19"])
 def test_sched_policy_2_needs_no_hiq(name: str) -> None:
-    assert Lab(rules=STATIC).finding(name).verdict is Verdict.REFUTED
+    assert CLAIMS[name].examine(Lab(rules=STATIC)).verdict is Verdict.REFUTED
 
 
 def test_without_the_check_there_is_no_early_return() -> None:
     rules = Rules(driver=DriverSpec(proposal=NoActiveRunlistCheck()))
-    assert Lab(rules=rules).finding("A52").verdict is Verdict.REFUTED
+    assert CLAIMS["A52"].examine(Lab(rules=rules)).verdict is Verdict.REFUTED
 
 
 def test_a_packet_manager_that_takes_a_second_runlist(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,5 +70,5 @@ def test_parts_that_had_mes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_over_subscribed_processes_are_refused_with_static_slots() -> None:
-    notes = [reason.text for reason in Lab().finding("A44").reasons]
+    notes = [reason.text for reason in CLAIMS["A44"].examine(Lab()).reasons]
     assert any("4 processes of 5 queues fit" in text for text in notes), notes

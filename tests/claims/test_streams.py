@@ -2,8 +2,9 @@ import itertools
 
 import pytest
 
-from ringscope.claims.claim import Verdict
 from ringscope.claims.lab import Lab
+from ringscope.claims.ledger import CLAIMS
+from ringscope.claims.reason import Verdict
 from ringscope.claims.runs import Rules
 from ringscope.stack import thunk
 from ringscope.stack.hip import HipSettings
@@ -11,7 +12,7 @@ from ringscope.stack.thunk import AddressSpace, Purpose
 
 
 def with_settings(settings: HipSettings, name: str) -> Verdict:
-    return Lab(rules=Rules(hip=settings)).finding(name).verdict
+    return CLAIMS[name].examine(Lab(rules=Rules(hip=settings))).verdict
 
 
 def test_gpu_max_hw_queues_decides_how_many_streams_share() -> None:
@@ -33,16 +34,16 @@ def test_one_ring_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
         return 1 << 40 if purpose is Purpose.RING else allocate(self, purpose, size)
 
     monkeypatch.setattr(AddressSpace, "allocate", one)
-    assert Lab().finding("A42").verdict is Verdict.CONFIRMED
-    assert Lab().finding("A30").verdict is Verdict.PARTLY
+    assert CLAIMS["A42"].examine(Lab()).verdict is Verdict.CONFIRMED
+    assert CLAIMS["A30"].examine(Lab()).verdict is Verdict.PARTLY
 
 
 def test_addresses_that_differ_between_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     tops = itertools.count(1 << 40, 1 << 36)
     monkeypatch.setattr(thunk, "AddressSpace", lambda: AddressSpace(next(tops)))
-    assert Lab().finding("B16").verdict is Verdict.CONFIRMED
+    assert CLAIMS["B16"].examine(Lab()).verdict is Verdict.CONFIRMED
 
 
 def test_a_register_that_holds_the_whole_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ringscope.claims.streams.ring_base_of", lambda image: 0)
-    assert Lab().finding("B15").verdict is Verdict.REFUTED
+    assert CLAIMS["B15"].examine(Lab()).verdict is Verdict.REFUTED

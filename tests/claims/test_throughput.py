@@ -1,9 +1,10 @@
 import pytest
 
 from ringscope.claims import figures
-from ringscope.claims.claim import Verdict
 from ringscope.claims.figures import Figure
 from ringscope.claims.lab import Lab
+from ringscope.claims.ledger import CLAIMS
+from ringscope.claims.reason import Verdict
 from ringscope.claims.throughput import rounds
 from ringscope.recording import Source
 
@@ -11,7 +12,7 @@ HERE = Source("test")
 
 
 def verdict(name: str) -> Verdict:
-    return Lab().finding(name).verdict
+    return CLAIMS[name].examine(Lab()).verdict
 
 
 def test_documents_that_agreed_would_be_consistent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from ringscope.claims.claim import Verdict
 from ringscope.claims.lab import Lab
+from ringscope.claims.ledger import CLAIMS
+from ringscope.claims.reason import Verdict
 from ringscope.claims.runs import Rules
 from ringscope.claims.timed import Load, play
 from ringscope.engine.costs import costs_for
@@ -67,5 +68,5 @@ def test_the_lab_plays_a_load_once_and_says_so_before() -> None:
 def test_costly_exchanges_of_processes_would_make_static_slots_a_gain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "costs_for", lambda gfx, **given: replace(costs_for(gfx), save_ns=3_000_000))
     one_at_once = Rules(driver=DriverSpec(hws_max_conc_proc=1))
-    assert Lab(rules=one_at_once, time=True).finding("A44").verdict is Verdict.CONFIRMED
-    assert Lab(time=True).finding("A44").verdict is Verdict.REFUTED
+    assert CLAIMS["A44"].examine(Lab(rules=one_at_once, time=True)).verdict is Verdict.CONFIRMED
+    assert CLAIMS["A44"].examine(Lab(time=True)).verdict is Verdict.REFUTED

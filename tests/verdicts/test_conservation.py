@@ -33,6 +33,7 @@ def test_a_trace_names_each_process() -> None:
     alone = recorded(*kernels(400, 0, 1000, 200))
     found = ask("per-process", recordings=[both, alone])
     assert (found.verdict, found.summary) == (YES, "500: 60/s, 501: 40/s; 100/s in total = 50% of one alone")
+    assert [source.line for source in found.because[0].at] == [both.events[0].source.line, 60]
 
 
 def test_a_log_of_several_processes_counts_them_together() -> None:

@@ -3,7 +3,7 @@ from dataclasses import replace
 from asking import NO, UNDECIDED, YES, ask, recorded, told
 from machines import machine
 
-from ringscope.recording import Kind
+from ringscope.recording import Clock, Event, Kind
 from ringscope.snapshot import Snapshot
 
 
@@ -42,3 +42,16 @@ def test_the_drivers_own_count_in_sysfs() -> None:
     assert (found.verdict, found.finding, found.summary) == (YES, True, "40 ms in 1 process")
     none = ask("evicted", with_ms(0, 0))
     assert (none.verdict, none.confidence and none.confidence.word) == (NO, "certain")
+
+
+def test_a_restore_belongs_to_the_eviction_before_it_on_the_same_clock() -> None:
+    def summary(*restores: Event) -> str:
+        run = recorded(told(Kind.QUEUE_EVICT, at=10, pid=500, gpu_id=1), *restores)
+        return ask("evicted", machine({500: [7]}), recordings=[run]).summary
+
+    earlier = told(Kind.QUEUE_RESTORE, at=4, pid=500, gpu_id=1)
+    foreign = told(Kind.QUEUE_RESTORE, at=12, pid=500, gpu_id=1, clock=Clock.REALTIME)
+    other = told(Kind.QUEUE_RESTORE, at=12, pid=501, gpu_id=1)
+    assert summary(earlier, foreign, other) == summary()
+    assert "1 not restored" in summary()
+    assert "6.0 ms in all" in summary(earlier, foreign, other, told(Kind.QUEUE_RESTORE, at=16, pid=500, gpu_id=1))

@@ -38,3 +38,8 @@ def test_the_kernels_own_warning_decides(event: Event) -> None:
 
 def test_unknown_limits_are_open() -> None:
     assert ask("over-subscribed", machine({500: [7]}, sources=("mqds",))).verdict is UNDECIDED
+
+
+def test_of_processes_first_seen_together_the_higher_pid_is_taken_for_the_later() -> None:
+    over = ask("over-subscribed", machine({500: [7] * 20, 600: [7] * 4, 700: [7]}))
+    assert over.summary == "gpu f7bc: 25 of 24 queues, since process 700"

@@ -57,3 +57,9 @@ def test_queues_made_without_a_refusal() -> None:
     assert (fine.verdict, fine.quiet) == (NO, True)
     unknown = ask("creation-failed", machine({500: [7]}))
     assert (unknown.verdict, unknown.quiet) == (UNDECIDED, True)
+
+
+def test_only_a_creation_is_refused() -> None:
+    others = [told(Kind.IOCTL, pid=500, name=name, errno=errno.EINVAL) for name in ("ALLOC_MEMORY", "UPDATE_QUEUE")]
+    made = told(Kind.QUEUE_CREATE, pid=500)
+    assert ask("creation-failed", recordings=[recorded(made, *others)]).verdict is NO

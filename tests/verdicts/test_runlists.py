@@ -1,7 +1,10 @@
+import pytest
 from asking import NO, UNDECIDED, YES, ask, kernels, recorded, told
 from machines import machine
 
+from ringscope.join import case_of
 from ringscope.recording import Kind
+from ringscope.verdicts.runlists import counted
 
 STEADY = [
     machine({}, label="a", write_pointer=8),
@@ -35,3 +38,10 @@ def test_one_instant_shows_no_movement() -> None:
     assert ask("runlists-while-running", machine({500: [7]})).verdict is UNDECIDED
     still = ask("runlists-while-running", machine({500: [7]}, label="a"), machine({500: [7]}, label="b"))
     assert (still.verdict, still.summary) == (NO, "the HIQ did not move at all")
+
+
+@pytest.mark.parametrize(("runlists", "changes", "beyond"), [(5, 3, 2), (3, 2, 1), (2, 2, 0), (1, 2, 0)])
+def test_runlists_beyond_the_changes_are_never_fewer_than_none(runlists: int, changes: int, beyond: int) -> None:
+    events = [told(Kind.QUEUE_CREATE)] * changes + [told(Kind.RUNLIST, gpu_id=1)] * runlists
+    (found,) = counted(case_of((), (recorded(*events, *kernels(500, 0, 10, 5)),)))
+    assert (found.runlists, found.changes, found.dispatches, found.beyond) == (runlists, changes, 5, beyond)

@@ -1,84 +1,17 @@
 """What a claim of the ledger is: words, a way to check them, and a verdict that is computed and never kept.
 
-A check looks at runs of the stack, at real captures and at the documents' own figures, and gives :class:`Reason`
-records, each for or against the claim. :func:`settle` makes the verdict of them by one rule for all claims.
+A check looks at runs of the stack, at real captures and at the documents' own figures, and gives reasons
+(:mod:`ringscope.claims.reason`), each for or against the claim.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
+from ringscope.claims.lab import Lab
+from ringscope.claims.reason import Bearing, Method, Reason, Verdict, settle
 from ringscope.recording import Source
 from ringscope.records import dataclass
-
-if TYPE_CHECKING:
-    from ringscope.claims.lab import Lab
-
-
-class Verdict(Enum):
-    """What became of a claim; the value is the word in JSON."""
-
-    CONFIRMED = "confirmed"
-    REFUTED = "refuted"
-    PARTLY = "partly"
-    INCONSISTENT = "inconsistent"
-    UNDECIDED = "undecided"
-
-
-class Bearing(Enum):
-    """What a reason says of the claim."""
-
-    FOR = "for"
-    AGAINST = "against"
-    CLASH = "clash"  # the documents' own figures contradict each other
-    BESIDE = "beside"  # worth knowing, decides nothing
-
-
-class Method(Enum):
-    """How something was found out; the value is the word in JSON."""
-
-    STACK = "stack run"
-    SIMULATION = "simulation"
-    CAPTURE = "real capture"
-    ARITHMETIC = "arithmetic"
-
-    def judge(self, holds: bool, text: str, *at: Source) -> Reason:
-        """A reason for the claim, or against it."""
-        return Reason(Bearing.FOR if holds else Bearing.AGAINST, self, text, at)
-
-    def agree(self, holds: bool, text: str, *at: Source) -> Reason:
-        """A reason for the claim, or a clash of the documents' own figures."""
-        return Reason(Bearing.FOR if holds else Bearing.CLASH, self, text, at)
-
-    def note(self, text: str, *at: Source) -> Reason:
-        """Something beside the point that the reader should know."""
-        return Reason(Bearing.BESIDE, self, text, at)
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One thing found out, in words with its figures, and where it was read."""
-
-    bearing: Bearing
-    method: Method
-    text: str
-    at: tuple[Source, ...] = ()
-
-
-def settle(reasons: Iterable[Reason]) -> Verdict:
-    """The verdict that reasons make.
-
-    Documents that contradict themselves are ``inconsistent``, whatever else is found; reasons for and against are
-    ``partly``; no reason either way is ``undecided``.
-    """
-    bearings = {reason.bearing for reason in reasons}
-    if Bearing.CLASH in bearings:
-        return Verdict.INCONSISTENT
-    if Bearing.FOR in bearings:
-        return Verdict.PARTLY if Bearing.AGAINST in bearings else Verdict.CONFIRMED
-    return Verdict.REFUTED if Bearing.AGAINST in bearings else Verdict.UNDECIDED
 
 
 @dataclass(frozen=True)
@@ -134,8 +67,8 @@ class Claim:
     check: Callable[[Lab], Iterator[Reason]]
 
     def examine(self, lab: Lab) -> Finding:
-        """Check the claim now."""
-        return Finding(self, tuple(self.check(lab)))
+        """Check the claim, once in a lab."""
+        return lab.once(self, lambda: Finding(self, tuple(self.check(lab))))
 
 
 def claim(

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from ringscope.claims.claim import Method, Reason, Verdict, claim
+from ringscope.claims import doorbells, scheduler, slots
+from ringscope.claims.claim import claim
 from ringscope.claims.figures import NOTE_1, NOTE_2
 from ringscope.claims.lab import Lab
+from ringscope.claims.reason import Method, Reason, Verdict
 from ringscope.recording import Kind, Source
 
 STACK, ARITHMETIC = Method.STACK, Method.ARITHMETIC
 
-CALLED_VERIFIED = {"A14": 106, "A15": 158, "A22": 164, "A27": 197, "A28": 215, "A36": 235}
+CALLED_VERIFIED = {
+    slots.all_zero: 106,
+    slots.proves_dynamic: 158,
+    doorbells.one_each: 164,
+    scheduler.costs_qps: 197,
+    scheduler.hiq_costs: 215,
+    slots.no_sharing: 235,
+}
 """Statements that note 1 marks as verified by its log, and the line that does."""
 
 
@@ -26,7 +35,7 @@ CALLED_VERIFIED = {"A14": 106, "A15": 158, "A22": 164, "A27": 197, "A28": 215, "
 )
 def all_verified(lab: Lab) -> Iterator[Reason]:
     """What became of the statements that the note calls verified."""
-    found = {name: lab.finding(name).verdict for name in CALLED_VERIFIED}
+    found = {claim.id: claim.examine(lab).verdict for claim in CALLED_VERIFIED}
     held = [name for name, verdict in found.items() if verdict is Verdict.CONFIRMED]
     words = ", ".join(f"{name} {verdict.value}" for name, verdict in found.items())
     yield STACK.judge(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ringscope.claims.claim import Finding, Method, Reason
+from ringscope.claims.reason import Method, Reason
 from ringscope.claims.runs import NORMAL, PART, PID, Life, Rules, Run, life
 from ringscope.claims.timed import Load, Played, available, play
 from ringscope.errors import InputError
@@ -20,6 +20,8 @@ from ringscope.snapshot import Device
 from ringscope.stack.firmware import FirmwareSpec
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.machine import MachineSpec
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,15 @@ class Lab:
         self.has_time = time and available()
         self._ready = ready
         self._captures = captures
-        self._runs: dict[object, Run] = {}
+        self._kept: dict[Hashable, Any] = {}
         self._played: dict[Load, Played] = {}
-        self._findings: dict[str, Finding] = {}
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gives, made when first asked for; ``key`` is one thing in every call."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        kept: T = self._kept[key]
+        return kept
 
     # The stack
 
@@ -118,10 +126,7 @@ class Lab:
 
     def run(self, *streams: tuple[int, ...], **kept: Any) -> Run:
         """The run of these processes, made when first asked for; arguments as :meth:`fresh`. Only to be looked at."""
-        key = (streams, tuple(sorted(kept.items())))
-        if key not in self._runs:
-            self._runs[key] = self.fresh(*streams, **kept)
-        return self._runs[key]
+        return self.once((streams, *sorted(kept.items())), lambda: self.fresh(*streams, **kept))
 
     def processes(self, count: int, **kept: Any) -> Run:
         """``count`` processes of 16 streams each."""
@@ -170,16 +175,6 @@ class Lab:
         yield View(Method.STACK, "stack", self.processes(1).state())
         for captured in self.captures.runs:
             yield View(Method.CAPTURE, captured.name, captured.state)
-
-    # Other claims
-
-    def finding(self, claim_id: str) -> Finding:
-        """What became of another claim."""
-        from ringscope.claims.ledger import CLAIMS  # noqa: PLC0415 - the ledger imports every check, and they this
-
-        if claim_id not in self._findings:
-            self._findings[claim_id] = CLAIMS[claim_id].examine(self)
-        return self._findings[claim_id]
 
 
 def _of_part(state: State) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ringscope.claims.claim import Method, Reason, claim
+from ringscope.claims.claim import claim
 from ringscope.claims.figures import NOTE_2
 from ringscope.claims.lab import Lab
+from ringscope.claims.reason import Method, Reason
 from ringscope.claims.runs import Run
 from ringscope.claims.timed import Load
 from ringscope.join.queues import JoinedQueue

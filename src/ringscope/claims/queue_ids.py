@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ringscope.claims.claim import Method, Reason, claim
+from ringscope.claims.claim import claim
 from ringscope.claims.figures import COMPANION, NOTE_1, PID_AND_FIRST_QID, V5_PIDS
 from ringscope.claims.lab import Lab
+from ringscope.claims.reason import Method, Reason
 from ringscope.claims.runs import Run
 from ringscope.join.queues import JoinedQueue, mqd_address_of
 from ringscope.recording import Kind

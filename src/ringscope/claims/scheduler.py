@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ringscope.claims import figures
-from ringscope.claims.claim import Method, Reason, claim
+from ringscope.claims.claim import claim
 from ringscope.claims.figures import CODE_LOCATIONS, COMPANION, FR, MQ, NOTE_1, NOTE_2, SM, WORKLOAD
 from ringscope.claims.lab import Lab, View
+from ringscope.claims.reason import Method, Reason
 from ringscope.claims.runs import PID, Run, life
 from ringscope.claims.timed import Load
 from ringscope.recording import Kind, Source
@@ -375,7 +376,7 @@ def map_time(lab: Lab) -> Iterator[Reason]:
     yield ARITHMETIC.note(
         f"{lines} x {call} us = {low:.1f} to {high:.1f} % of 10 s; stated: {share} %", lines.at, call.at
     )
-    calls = lab.finding("A13")
+    calls = lines_are_calls.examine(lab)
     yield STACK.note(f"are lines calls? {calls.verdict.value}: {calls.figures}")
 
 

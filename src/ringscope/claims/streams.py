@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ringscope.claims.claim import Method, Reason, claim
+from ringscope.claims.claim import claim
 from ringscope.claims.figures import COMPANION, NOTE_1, NOTE_2, V5_PIDS
 from ringscope.claims.lab import Lab
 from ringscope.claims.queue_ids import V4, two
+from ringscope.claims.reason import Method, Reason
 from ringscope.claims.runs import NORMAL
 from ringscope.join.queues import JoinedQueue, ring_base_of
 from ringscope.recording import Kind

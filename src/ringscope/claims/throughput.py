@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator
 
 from ringscope.claims import figures as fig
-from ringscope.claims.claim import Method, Reason, claim
+from ringscope.claims.claim import claim
 from ringscope.claims.figures import AR, NOTE_1, SM, WORKLOAD, Figure
 from ringscope.claims.lab import Lab
 from ringscope.claims.queue_ids import V4, V5, below_the_ioctl, two
+from ringscope.claims.reason import Method, Reason
 from ringscope.claims.timed import Load
 from ringscope.recording import Source
 from ringscope.verdicts import bound, conservation

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ringscope.claims.claim import Bearing, Claim, Finding, Method, Reason, Verdict
+from ringscope.claims.claim import Claim, Finding
 from ringscope.claims.lab import Lab
 from ringscope.claims.ledger import CLAIMS
+from ringscope.claims.reason import Bearing, Method, Reason, Verdict
 from ringscope.errors import EXIT_CLEAN, EXIT_INSUFFICIENT, InputError
 from ringscope.report.terminal import Terminal, wrapped
 from ringscope.verbs import Result
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> Result:
     chosen = select(args.ids)
     captures: Path | None = args.captures or (CAPTURES if CAPTURES.is_dir() else None)
     lab = Lab(captures, time=True, ready=_compile)
-    found = [lab.finding(claim.id) for claim in chosen]
+    found = [claim.examine(lab) for claim in chosen]
     whole = args.verbose or len(found) == 1
     undecided = all(finding.verdict is Verdict.UNDECIDED for finding in found)
     return Result(
