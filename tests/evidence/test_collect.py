@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ringscope.errors import InputError
 from ringscope.evidence.collect import Capture, collect
 from ringscope.parts.layout import Generation, Image
 from ringscope.snapshot import Hqd, Snapshot
@@ -174,3 +175,15 @@ def test_lines_are_where_the_blocks_stand(shared: Path, streams: int) -> None:
         for rlc in device.sdma:
             assert hqds[rlc.source.line - 1] == f"  SDMA Engine {rlc.engine}, RLC {rlc.rlc}"
             assert len(rlc.registers) == 44
+
+
+def test_a_file_given_by_mistake_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "hqds").write_text("Node 2, gpu_id f7bc:\n", "utf-16")
+    with pytest.raises(InputError, match=r"^hqds: UTF-16 text, as some Windows programs save it: save it as UTF-8$"):
+        collect([tmp_path])
+    (tmp_path / "hqds").write_text("of another program")
+    with pytest.raises(InputError, match=r"^hqds: does not begin like hqds; capture the file again$"):
+        collect([tmp_path])
+    (tmp_path / "cap.zip").write_bytes(b"PK\x03\x04rest")
+    with pytest.raises(InputError, match=r"cap.zip: a ZIP archive: unpack it, and give the folder"):
+        collect([tmp_path / "cap.zip"])

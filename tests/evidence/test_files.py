@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
@@ -275,3 +276,12 @@ def test_an_attribute_padded_by_tar_is_its_text(tmp_path: Path) -> None:
     (tmp_path / "gpu_id").write_bytes(b"63420\n\0")
     with pytest.raises(InputError, match="binary data"):
         [file.attribute() for file in walk([tmp_path], print)]
+
+
+def test_a_dash_is_standard_input(tmp_path: Path) -> None:
+    program = "from ringscope.evidence.files import walk; print([(f.name, f.data()) for f in walk(['-'], None)])"
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=b"said", stdout=-1, env=variables, cwd=tmp_path, check=True
+    )
+    assert done.stdout.decode() == "[('stdin', b'said')]\n"

@@ -181,8 +181,15 @@ def test_a_partition_of_later_xccs_keeps_their_numbers(tmp_path: Path) -> None:
     assert [copy.xcc for _, queue in one(tmp_path).queues for copy in queue.mqds] == [4, 5]
 
 
-def test_a_queue_on_a_device_that_hqds_does_not_list_is_noted(tmp_path: Path) -> None:
+def test_queues_of_another_machine_than_the_slots_are_refused(tmp_path: Path) -> None:
     fill(tmp_path, {"hqds": device(gpu_id=1), "mqds": PAIR})
+    with pytest.raises(InputError, match=r"^mqds:2: no device of these queues is in hqds: the files are of two machin"):
+        collect([tmp_path])
+
+
+def test_a_queue_on_a_device_that_hqds_does_not_list_is_noted(tmp_path: Path) -> None:
+    here = queue(1, mqd(dw128=0x100000), mqd(dw128=0x200000))
+    fill(tmp_path, {"hqds": device(gpu_id=1), "mqds": PAIR + process(8, here)})
     snapshot = one(tmp_path)
     assert any("a queue on device f7bc, which hqds does not list" in note for note in snapshot.notes)
     assert [d.gpu_id for d in snapshot.devices] == [1, GPU]

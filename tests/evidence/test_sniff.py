@@ -1,11 +1,13 @@
 """Files are known by content; names break ties only."""
 
+import io
+import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from ringscope.evidence.files import walk
-from ringscope.evidence.sniff import FileKind, dump_token, is_detail, sniff
+from ringscope.evidence.sniff import FileKind, dump_token, foreign, is_detail, sniff
 
 ANYWHERE = PurePosixPath("/x/readme.txt")
 
@@ -78,3 +80,12 @@ def test_every_file_of_the_real_capture_is_known(shared: Path) -> None:
             assert found[f"{streams}/{moment}/mqds"] is FileKind.MQDS
             assert found[f"{streams}/{moment}/hqds"] is FileKind.HQDS
         assert found[f"{streams}/program-output.txt"] is None
+
+
+def test_what_is_often_given_by_mistake_is_named() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("hqds", "Node 2")
+    assert "unpack it" in (foreign(packed.getvalue()) or "")
+    assert "UTF-16" in (foreign("Node 2, gpu_id f7bc:".encode("utf-16")) or "")
+    assert foreign(b"Node 2, gpu_id f7bc:") is None

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 from asking import NO, UNDECIDED, YES, ask, recorded, ring, told
 from hypothesis import given
 from hypothesis import strategies as st
 from machines import machine
 
+from ringscope.parts.layout import Generation
 from ringscope.recording import Kind, Recording
 from ringscope.verdicts.cu_mask import asked_per_xcc
 
@@ -51,3 +54,10 @@ def test_no_bit_is_lost_or_counted_twice(mask: int, xccs: int) -> None:
 def test_a_wgp_is_taken_whole_when_either_of_its_cus_is_asked_for(mask: int) -> None:
     either = (mask | mask >> 1) & int("01" * 160, 2)
     assert asked_per_xcc(mask, 1, None, pairs=True) == (2 * either.bit_count(),)
+
+
+def test_a_wgp_is_masked_whole_from_gfx10_on() -> None:
+    snapshot = machine({500: [7, 7]}, xccs=1, saved=masked(0b11, 0))
+    late = replace(snapshot, devices=(replace(snapshot.devices[0], generation=Generation.V10),))
+    assert ask("cu-mask", late, recordings=[asked(0b1)]).verdict is YES
+    assert ask("cu-mask", snapshot, recordings=[asked(0b1)]).verdict is NO

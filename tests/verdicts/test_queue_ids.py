@@ -20,3 +20,8 @@ def test_ids_side_by_side_with_doorbells_are_certain() -> None:
 
 def test_no_queue() -> None:
     assert ask("queue-id", machine({})).verdict is UNDECIDED
+
+
+def test_doorbells_with_gaps_say_nothing_of_ids() -> None:
+    found = ask("queue-id", machine({500: [7] * 3}, doorbell_step=4))
+    assert (found.verdict, found.summary) == (NO, "no register holds the id")

@@ -1,6 +1,9 @@
 from asking import NO, UNDECIDED, YES, ask
 from machines import machine
 
+from ringscope.stack.machine import MachineSpec
+from ringscope.stack.rehearse import ProcessSpec, rehearse
+
 
 def test_the_fifth_queue_shares_a_pipe_with_the_first() -> None:
     four = ask("shared-pipe", machine({500: [7] * 4}))
@@ -17,3 +20,11 @@ def test_pipes_that_processes_share_are_named() -> None:
 
 def test_slots_are_needed() -> None:
     assert ask("shared-pipe", machine({500: [7]}, sources=("mqds",))).verdict is UNDECIDED
+
+
+def test_a_queue_is_shown_by_its_slot_on_the_first_xcc() -> None:
+    snapshot = rehearse(MachineSpec.of("mi308x"), [ProcessSpec((0,))]).snapshot()
+    first = {hqd.source for device in snapshot.devices for hqd in device.hqds if hqd.xcc == 0}
+    found = ask("shared-pipe", snapshot)
+    assert found.verdict is NO
+    assert set(found.because[0].at) <= first

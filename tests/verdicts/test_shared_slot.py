@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from asking import NO, UNDECIDED, YES, ask
 from machines import machine
 
@@ -38,3 +40,17 @@ def test_copy_queues_need_no_slot() -> None:
     node = run.kfd.machine.nodes[0]
     run.kfd.create_queue(4242, CreateQueue(node.gpu_id, IoctlQueueType.SDMA, 0x10000, 4096, 0x20000, 0x20008))
     assert ask("shared-slot", run.snapshot()).summary == "2 queues, 2 slots per XCC, 22 free"
+
+
+def test_every_device_is_looked_at() -> None:
+    crowded = machine({pid: [7] * 5 for pid in range(500, 505)})
+    idle = replace(machine({}).devices[0], gpu_id=1)
+    assert ask("shared-slot", replace(crowded, devices=(idle, *crowded.devices))).verdict is YES
+
+
+def test_slots_of_another_device_tell_nothing() -> None:
+    snapshot = machine({500: [7]})
+    blind = replace(snapshot.devices[0], hqds=())
+    other = replace(snapshot.devices[0], gpu_id=1)
+    found = ask("shared-slot", replace(snapshot, devices=(blind, other)))
+    assert (found.verdict, found.summary) == (UNDECIDED, "no slot was captured")

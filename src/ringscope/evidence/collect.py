@@ -22,7 +22,7 @@ from ringscope.evidence.draft import Draft, generations_of, snapshot_of
 from ringscope.evidence.drift import Drift, Unknown
 from ringscope.evidence.files import InputFile, walk
 from ringscope.evidence.order import in_order, labels_of
-from ringscope.evidence.sniff import FileKind, dump_token, is_detail, root_of_value, sniff
+from ringscope.evidence.sniff import FileKind, dump_token, foreign, is_detail, root_of_value, sniff
 from ringscope.parts.layout import Generation
 from ringscope.recording import Recording, Source
 from ringscope.records import dataclass, field, replace
@@ -201,9 +201,11 @@ class _Found:
         elif kind:
             return f"{kind.value}: known, and not read by this version"
         elif not is_detail(file.location):
+            known = foreign(file.head)
             if file.location.name in {"mqds", "hqds", "rls"}:
-                raise InputError(f"does not begin like {file.location.name}", file.name, "capture the file again")
-            return "empty" if not file.head else _NO_KIND
+                why = known or f"does not begin like {file.location.name}"
+                raise InputError(why, file.name, "" if known else "capture the file again")
+            return known or (_NO_KIND if file.head else "empty")
         return None
 
     def drafts(self) -> list[Draft]:

@@ -84,6 +84,13 @@ def snapshot_of(draft: Draft, label: str, generations: dict[int, Generation], dr
             )
         devices[node.gpu_id] = replace(device, properties=node.properties)
     processes = _processes(draft, devices, generations)
+    used = {queue.gpu_id: queue for process in processes for queue in process.queues}
+    if draft.hqds and used and not used.keys() & {dump.gpu_id for dump in draft.hqds}:
+        raise InputError(
+            f"no device of these queues is in {draft.files[FileKind.HQDS]}: the files are of two machines",
+            str(next(iter(used.values())).source),
+            "put each machine's files in a folder of their own",
+        )
     for process in processes:
         for queue in process.queues:
             if queue.gpu_id not in devices:

@@ -191,7 +191,8 @@ def walk(paths: Sequence[str | Path], unread: Unread) -> Iterator[InputFile]:
     Take what you need of a file before you ask for the next one. A path that the user named and a broken archive raise
     InputError; a file below a folder that cannot be read is told to ``unread`` instead.
     """
-    roots = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100  resolve() would follow the user's links
+    # abspath, for resolve() would follow the user's links; "-" is standard input, by custom.
+    roots = [Path("/dev/stdin" if str(path) == "-" else os.path.abspath(path)) for path in paths]  # noqa: PTH100
     base = _base(roots)
     seen: set[tuple[int, int]] = set()
     for given, root in enumerate(roots):

@@ -109,6 +109,15 @@ def sniff(head: bytes, path: PurePosixPath) -> FileKind | None:
     return next((kind for kind, holds in _RULES if holds(head)), None)
 
 
+def foreign(head: bytes) -> str | None:
+    """What a file is that is often given by mistake, and what to do with it."""
+    if head.startswith(b"PK\x03\x04"):
+        return "a ZIP archive: unpack it, and give the folder"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16 text, as some Windows programs save it: save it as UTF-8"
+    return None
+
+
 def dump_token(name: str) -> str | None:
     """The word in a file's name that says which dump it is: ``mqds``, ``hqds`` or ``rls``."""
     found = _TOKEN.findall(name)

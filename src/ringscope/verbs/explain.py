@@ -27,7 +27,9 @@ from ringscope.verdicts.answer import Verdict
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="capture: file, folder or tarball")
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="capture: file, folder or tarball; - is standard input"
+    )
     parser.add_argument(
         "--gfx", metavar="TARGET", help="what the device is, when the capture cannot tell (90a, 1100 …)"
     )

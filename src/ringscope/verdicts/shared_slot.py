@@ -30,7 +30,7 @@ def answer(case: Case) -> Answer:
     queues = [queue for queue in state.queues if queue.is_compute and queue.active]
     if not queues:
         return ASKS.no("no process has a queue", (Because(f"{state.snapshot.label}: mqds lists none"),), _COUNTED)
-    if not any(device.hqds for device in state.snapshot.devices):
+    if not all(device.hqds for device in state.snapshot.devices if any(q.gpu_id == device.gpu_id for q in queues)):
         return ASKS.undecided("no slot was captured", (sources.HQDS,))
     because: list[Because] = []
     waiting: list[tuple[JoinedQueue, Device]] = []
