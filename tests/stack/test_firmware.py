@@ -296,6 +296,16 @@ def test_rotation_over_processes_that_have_no_vmid() -> None:
         turns.append([next(i for i, p in enumerate(loop) if slot.mqd in p.mqds) for slot in device.occupied])
         device.rotate()
     assert turns == [[0, 1], [2, 0], [1, 2]]
+    alone = mec(vmids=1)
+    loop = processes(1, 1, 1)
+    for _ in range(2):  # a new runlist is read from its start
+        alone.run_list(loop, 1)
+        turns = []
+        for _ in range(4):
+            turns.append([next(i for i, p in enumerate(loop) if slot.mqd in p.mqds) for slot in alone.occupied])
+            alone.rotate()
+        assert turns == [[0], [1], [2], [0]]
+        alone.unmap()
 
 
 def test_rotation_does_nothing_when_all_are_mapped() -> None:

@@ -278,7 +278,21 @@ class TestDepth:
             run.hip.null_stream()
             assert q(*run.streams(*[NORMAL] * 4))[-1] == expected
 
+    def test_only_mode_2_looks_at_pipes(self) -> None:
+        """Queues 1 and 2 are as light; on the pipe of queue 1 lies queue 5, which two streams share."""
+        for mode, expected in ((1, 2), (2, 3)):
+            depths = dict.fromkeys(range(9), 10)
+            run = Run("develop", dynamic_queues=mode, gpu_max_hw_queues=8)
+            settings = HipSettings(dynamic_queues=mode, gpu_max_hw_queues=8)
+            run.hip = HipDevice(run.program.rocr, MI308X, settings, depth=lambda queue, by=depths: by[queue.hsa.id])
+            run.streams(*[NORMAL] * 8)
+            depths[5] = 0
+            assert q(*run.streams(NORMAL)) == [6]
+            depths |= {1: 0, 2: 0, 5: 10}
+            assert q(*run.streams(NORMAL)) == [expected]
+
     def test_mode_0_is_the_old_rule(self) -> None:
+        assert q(*self.run_of(0, {4: 3}).streams(*[NORMAL] * 5))[-1] == 5  # id 4, whatever waits in it
         assert order(self.run_of(0).streams(*[NORMAL] * 8)) == [0, 1, 2, 3, 3, 2, 1, 0]
 
 

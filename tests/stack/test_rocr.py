@@ -94,3 +94,9 @@ def test_shutting_down_gives_back_sdma_queues_then_its_own() -> None:
     run.rocr.copy_queues(NODE)
     run.rocr.shut_down()
     assert [qid for kind, qid in ioctls(run) if kind is Kind.QUEUE_DESTROY] == [2, 0]
+
+
+def test_numbers_are_those_of_the_headers() -> None:
+    """hsa_queue_type_t of hsa.h, hsa_amd_queue_priority_t of hsa_ext_amd.h."""
+    assert {kind.name: kind.value for kind in HsaQueueType} == {"MULTI": 0, "COOPERATIVE": 2}
+    assert {level.name: level.value for level in HsaPriority} == {"LOW": 0, "NORMAL": 1, "HIGH": 2}

@@ -6,7 +6,7 @@ from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.recording import Kind
 from ringscope.stack.journal import Journal
 from ringscope.stack.kfd import Kfd
-from ringscope.stack.kfd.records import CreatedQueue, CreateQueue
+from ringscope.stack.kfd.records import CreatedQueue, CreateQueue, Step
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.rocm import ThunkPriority
 from ringscope.stack.thunk import PRIORITY_MAP, AddressSpace, KmtQueue, Purpose, Ring, Thunk, eop_bytes
@@ -116,3 +116,19 @@ def test_given_addresses_come_first_and_only_for_their_purpose() -> None:
     assert space.allocate(Purpose.CWSR, 4096) == 0xF000
     assert space.allocate(Purpose.RING, 4096) == 0x7F41B5200000
     assert space.allocate(Purpose.RING, 4096) == 0xE000
+
+
+def test_a_cooperative_queue_gets_one_of_gws() -> None:
+    asked = []
+
+    class Counting(Kfd):
+        def alloc_queue_gws(self, pid: int, queue_id: int, num_gws: int) -> tuple[Step, ...]:
+            asked.append(num_gws)
+            return super().alloc_queue_gws(pid, queue_id, num_gws)
+
+    machine = MachineSpec.of("mi308x")
+    thunk = Thunk(Counting(machine), 1)
+    thunk.alloc_queue_gws(
+        thunk.create_queue(machine.nodes[0], IoctlQueueType.COMPUTE_AQL, Ring(0x100000, 4096, 0x2080, 0x2038))
+    )
+    assert asked == [1]  # hsaKmtAllocQueueGWS of ROCr asks for one, whatever the device has

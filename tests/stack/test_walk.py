@@ -90,3 +90,25 @@ def test_what_is_inferred_says_so() -> None:
 def test_streams_are_counted_from_one() -> None:
     with pytest.raises(InputError, match="stream 0"):
         walks(HIGH, stream=0)
+
+
+def test_what_is_inferred_is_marked() -> None:
+    (one,) = walks(HIGH)
+    assert {line.sure for line in one.packet if line.act == "runs workgroups"} == {False}
+    (alone,) = walks(HIGH, part="mi210")
+    assert all(line.sure for line in alone.packet if line.layer == "CUs")
+
+
+def test_a_ring_is_told_in_its_unit_and_high_by_its_release() -> None:
+    def says(rocm: str) -> str:
+        (one,) = walks(HIGH, rocm=rocm)
+        return "\n".join(line.says for line in one.lines)
+
+    assert "16384 packets (1 MiB)" in says("7.0") and "4096 packets (256 KiB)" in says("5.2")
+    assert "(MAXIMUM before 6.2)" in says("7.0") and "(HIGH from 6.2 on)" in says("6.1")
+
+
+def test_the_first_node_of_several_is_followed() -> None:
+    machine = MachineSpec.of("mi308x", 2)
+    (one,) = walk(machine, RocmVersion.parse("7.0"), [HIGH], HipSettings())
+    assert value(one, "slot") == "0.2"

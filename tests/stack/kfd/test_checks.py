@@ -39,3 +39,8 @@ def test_cu_masks_of_wgp_parts_go_in_pairs() -> None:
     with pytest.raises(KfdError, match="splits a WGP"):
         checks.cu_mask(navi, (0b0110,), 32)
     assert checks.cu_mask(mi308x, (0,) * 40, 1280) == 1024
+
+
+def test_a_refusal_names_the_percentage_without_the_xcc() -> None:
+    with pytest.raises(KfdError, match="queue percentage 101 is above 100"):
+        checks.update(UpdateQueue(0, 1 << 40, 4096, 0x365))

@@ -348,6 +348,25 @@ def test_two_cooperative_processes_oversubscribe() -> None:
     assert len(kfd.node(gpu).mec.occupied) == 1
 
 
+def test_xnack_is_chosen_where_every_gpu_allows_it_and_before_the_first_queue() -> None:
+    for part, allowed in (("mi210", True), ("mi308x", True), ("vega10", False), ("navi31", False)):
+        kfd, gpu = kfd_of(part)
+        kfd.open(1)
+        kfd.set_xnack(1, on=False)
+        assert not kfd.process(1).xnack
+        if allowed:
+            kfd.set_xnack(1, on=True)
+            assert kfd.process(1).xnack
+        else:
+            with pytest.raises(KfdError) as caught:
+                kfd.set_xnack(1, on=True)
+            assert caught.value.errno == errno.EPERM
+        kfd.create_queue(1, request(gpu))
+        with pytest.raises(KfdError) as caught:
+            kfd.set_xnack(1, on=False)
+        assert caught.value.errno == errno.EBUSY
+
+
 def test_mixed_xnack_oversubscribes() -> None:
     kfd, gpu = kfd_of()
     for pid in (1, 2, 3):
@@ -545,6 +564,8 @@ def test_hang_and_reset() -> None:
     assert kfd.evict(1, gpu) == kfd.restore(1, gpu) == ()
     steps = kfd.reset(gpu)
     assert [step.action for step in steps] == [Action.GPU_RESET, Action.SET_RESOURCES, Action.RUN_LIST]
+    hiq = kfd.snapshot().devices[0].hiqs[0].image
+    assert hiq.get("cp_hqd_pq_wptr_lo") == hiq.get("cp_hqd_pq_rptr") == sum(step.dwords for step in steps)
     assert (kfd.slot(1, 0), kfd.slot(1, 1)) == ((1, 2), (0, 2))
     for part, policy in (("navi31", SchedPolicy.HWS), ("mi308x", SchedPolicy.NO_HWS)):
         kfd, gpu = kfd_of(part, sched_policy=policy)

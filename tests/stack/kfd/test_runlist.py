@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 
 from ringscope.parts import pm4
@@ -6,7 +8,7 @@ from ringscope.parts.pm4 import Format
 from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.records import CreateQueue
-from ringscope.stack.kfd.runlist import Limit, Runlist, run_list, size, warning
+from ringscope.stack.kfd.runlist import Limit, Runlist, map_process, map_queues, run_list, sh_mem_config, size, warning
 from ringscope.stack.machine import Isolation, MachineSpec
 
 AQL, SDMA, XGMI = IoctlQueueType.COMPUTE_AQL, IoctlQueueType.SDMA, IoctlQueueType.SDMA_XGMI
@@ -24,7 +26,11 @@ def loaded(part: str, *kinds: IoctlQueueType, **switches: Isolation) -> tuple[Kf
 
 
 def packets(runlist: Runlist, fmt: Format) -> list[Image]:
-    words, found, at = runlist.words, [], 0
+    return packets_of(runlist.words, fmt)
+
+
+def packets_of(words: Sequence[int], fmt: Format) -> list[Image]:
+    found, at = [], 0
     while at < len(words):
         dwords = pm4.packet_dwords(words[at])
         data = b"".join(word.to_bytes(4, "little") for word in words[at : at + dwords])
@@ -102,3 +108,28 @@ def test_a_frozen_runlist_keeps_its_words() -> None:
     next(iter(runlist.processes)).queues.clear()
     assert runlist.words == before
     assert kfd.process(1).queues
+
+
+@pytest.mark.parametrize("part", ["fiji", "vega10", "mi308x"])
+def test_addresses_above_4_gib_stand_whole_in_a_packet(part: str) -> None:
+    kfd, _ = loaded(part, AQL)
+    queue, node = kfd.queue(1, 0), kfd.machine.nodes[0]
+    queue.mqd_address = 0x12_8000_3000
+    (image,) = packets_of(map_queues(node, queue), node.packets)
+    assert image.get64("mqd_addr_lo", "mqd_addr_hi") == 0x12_8000_3000
+    process = kfd.process(1).devices[node.gpu_id]
+    process.page_table = 0x34_5678_9000
+    (image,) = packets_of(map_process(node, process), node.packets)
+    if node.packets is Format.VI:
+        assert image.get("page_table_base", "page_table_base") << 12 == 0x34_5678_9000
+    else:
+        low, high = "vm_context_page_table_base_addr_lo", "vm_context_page_table_base_addr_hi"
+        assert image.get64(low, high) == 0x34_5678_9000
+
+
+@pytest.mark.parametrize(
+    ("part", "on", "off"), [("vega10", 0x18, 0x1018), ("mi308x", 0x118, 0x1118), ("navi31", 0x18, 0x18)]
+)
+def test_retry_is_off_without_xnack_on_gfx9(part: str, on: int, off: int) -> None:
+    node = MachineSpec.of(part).nodes[0]
+    assert (sh_mem_config(node, xnack=True), sh_mem_config(node, xnack=False)) == (on, off)

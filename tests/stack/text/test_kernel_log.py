@@ -8,6 +8,7 @@ import pytest
 
 from ringscope.evidence import kernel_text
 from ringscope.recording import Event, Kind
+from ringscope.records import replace
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.machine import MachineSpec, Scheduling
 from ringscope.stack.rehearse import ProcessSpec, Rehearsal, rehearse
@@ -108,3 +109,10 @@ def test_queues_of_the_notes_trace_as_they_print_them() -> None:
     offsets = [line.rpartition("in_process=")[2].split()[0] for line in text.splitlines() if "SUCCESS" in line]
     assert offsets == ["0x0", "0x8", "0x10", "0x18"] * 2
     assert "CREATE_QUEUE_CPSCH" not in kfd_trace(run().kfd.events, Scheduling.NOCPSCH)
+
+
+def test_a_line_is_stamped_in_seconds_and_microseconds_since_boot() -> None:
+    event = next(event for event in run().kfd.events if event.kind is Kind.RUNLIST)
+    late = replace(event, time_ns=98_765_432_109_876)
+    assert kernel_log([late]).startswith("[98765.432109] amdgpu: ")
+    assert kernel_log([replace(event, time_ns=1_000_002_999)]).startswith("[    1.000002] amdgpu: ")

@@ -58,3 +58,14 @@ def test_halt_and_reset() -> None:
     kfd.create_queue(1, request)
     assert [step.action for step in kfd.unhalt(request.gpu_id)] == [Action.HQD_LOAD] * 3
     assert [step.action for step in kfd.reset(request.gpu_id)] == [Action.GPU_RESET] + [Action.HQD_LOAD] * 3
+
+
+def test_a_queue_taken_out_keeps_how_far_it_was() -> None:
+    kfd = Kfd(MachineSpec.of("mi308x", sched_policy=SchedPolicy.NO_HWS))
+    gpu = kfd.machine.nodes[0].gpu_id
+    kfd.create_queue(1, CreateQueue(gpu, IoctlQueueType.COMPUTE_AQL, 1 << 40, 4096, 0x80, 0x38))
+    cell = kfd.queue(1, 0).compute
+    assert cell is not None
+    cell.wptr_dwords = cell.rptr_dwords = 64
+    kfd.evict(1, gpu)
+    assert (cell.saved_rptr_dwords, cell.saved_wptr_dwords) == (64, 64)
