@@ -1,33 +1,36 @@
-"""10^5 small runs on one NVIDIA GPU, on one core and on all cores of its host, and whether all agree.
+"""10^5 small scenarios on one NVIDIA GPU and on all cores of its host, and whether all runs agree.
 
 The scenarios are points of a sweep over a simulated millisecond of an MI308X: one to four processes, ten dependent
-kernels a request, of few workgroups (8 to 64) or of many (80 to 320). Building them is the same work for both and not
-counted; the GPU's figure has everything from the built runs to their logs in the host's memory.
+kernels a request, of few workgroups (8 to 64) or of many (80 to 320). Three figures of the GPU stand beside the host's:
+its kernels alone and all from the built points to the logs in the host's memory, both beside the engine on all cores;
+and the whole sweep, building and results and all, beside the whole sweep of the host.
 """
 
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import time
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from bench import Row
 from bench.bench_sweep import SCENARIO
-from ringscope.engine.batch import Gpu, Job, Jobs, Ran
-from ringscope.engine.run import Engine
+from ringscope.engine.batch import Gpu, digest
+from ringscope.engine.run import Totals
 from ringscope.errors import InputError
-from ringscope.scenario.build import build, play
+from ringscope.records import replace
+from ringscope.scenario.sweep import gpu as on_gpu
 from ringscope.scenario.sweep.axes import Axis
+from ringscope.scenario.sweep.gpu import pack
 from ringscope.scenario.sweep.points import Sweep
+from ringscope.scenario.sweep.shards import Shard, on_all_cores, run_shards
 
 FAMILIES = {"few workgroups": "8..64:8", "many workgroups": "80..320:80"}
-POINTS = 100_000
-_play = lru_cache(maxsize=64)(play)
+POINTS = int(os.environ.get("RINGSCOPE_BENCH_POINTS", "100000"))
+"""Fewer where the GPU is Numba's simulator."""
 
 
 def sweep(workgroups: str) -> Sweep:
@@ -39,77 +42,89 @@ def sweep(workgroups: str) -> Sweep:
     return Sweep(SCENARIO, "bench", Path(), tuple(map(Axis.parse, over)), POINTS)
 
 
-def _jobs(workgroups: str, points: range) -> tuple[float, list[Job]]:
-    whole = sweep(workgroups)
-    begun = time.process_time()
-    jobs, make = [], Jobs()
-    for point in points:
-        scenario = whole.scenario(point)
-        jobs.append(make.of(build(scenario, _play).spec, scenario.horizon_ns))
-    return time.process_time() - begun, jobs
-
-
-def _on_cpu(workgroups: str, points: range) -> tuple[float, int, list[str]]:
-    """Seconds in the engine, its events, a digest a run."""
-    whole = sweep(workgroups)
+def _on_cpu(whole: Sweep, number: int) -> tuple[int, float, int, list[str]]:
+    """The shard, seconds in the engine, its events, a digest a run."""
     seconds, events, digests = 0.0, 0, []
-    for point in points:
-        scenario = whole.scenario(point)
-        engine = Engine(build(scenario, _play).spec)
+    for at in whole.shard(number):
+        point = whole.builder.point(whole.values(at))
+        engine = point.engine(0)
         begun = time.perf_counter()
-        engine.run(scenario.horizon_ns)
+        engine.run(point.scenario.horizon_ns)
         seconds += time.perf_counter() - begun
         events += engine.totals.events
-        digests.append(Ran(engine.state.g[0], engine.log).digest)
-    return seconds, events, digests
+        digests.append(digest(engine.log, engine.totals))
+    return number, seconds, events, digests
+
+
+Run = Callable[[Sweep, Iterable[int], int], Iterator[Shard]]
+
+
+def _whole(run: Run, one: Sweep, cores: int) -> tuple[float, dict[int, object]]:
+    """Points a second of a whole sweep, from its second finished shard of each worker on; and its rows by shard."""
+    shards = run(one, range(one.shards), cores)
+    rows: dict[int, object] = {}
+    begun, done, before = time.perf_counter(), 0, 0
+    for shard in shards:
+        rows[shard.number] = shard.rows
+        done += len(shard.rows["point"])
+        if len(rows) <= min(2 * cores, one.shards // 2):
+            begun, before = time.perf_counter(), done
+    return (done - before) / (time.perf_counter() - begun), rows
 
 
 def run() -> list[Row]:
     cores = len(os.sched_getaffinity(0))
-    cuts = [range(at, min(at + 250, POINTS)) for at in range(0, POINTS, 250)]
+    try:
+        gpu = Gpu()
+    except InputError as error:
+        return [Row("an NVIDIA GPU", str(error))]
     rows = []
-    with multiprocessing.get_context("spawn").Pool(cores) as pool:
-        try:
-            gpu = Gpu()
-        except InputError as error:
-            return [Row("an NVIDIA GPU", str(error))]
-        for name, workgroups in FAMILIES.items():
-            _on_cpu(workgroups, range(20))
-            alone, events_alone, _ = _on_cpu(workgroups, range(0, POINTS, POINTS // 500))
-            ran = pool.starmap(_on_cpu, [(workgroups, cut) for cut in cuts], chunksize=1)
-            events = sum(part[1] for part in ran)
-            all_cores = sum(part[0] for part in ran) / cores
-            begun = time.perf_counter()
-            built = pool.starmap(_jobs, [(workgroups, cut) for cut in cuts], chunksize=1)
-            building = time.perf_counter() - begun
-            jobs = [job for _, part in built for job in part]
-            first = time.perf_counter()
-            gpu.run(jobs[:64])
-            first = time.perf_counter() - first
-            walls, kernels = [], []
-            for _ in range(3):
-                before, begun = gpu.seconds, time.perf_counter()
-                found = gpu.run(jobs)
-                walls.append(time.perf_counter() - begun)
-                kernels.append(gpu.seconds - before)
-            there = [one.digest for one in found]
-            here = [digest for part in ran for digest in part[2]]
-            whole = hashlib.sha256("".join(there).encode()).hexdigest()[:16]
-            size = np.mean([job.changed.nbytes + job.values.nbytes for job in jobs])
-            best, kernel = min(walls), min(kernels)
+    for name, workgroups in FAMILIES.items():
+        one = sweep(workgroups)
+        _on_cpu(one, 0)
+        alone = [_on_cpu(one, number) for number in range(0, one.shards, max(1, one.shards // 4))]
+        core = sum(part[1] for part in alone) / sum(len(part[3]) for part in alone)
+        ran = sorted(on_all_cores(_on_cpu, one, range(one.shards), cores))
+        events = sum(part[2] for part in ran)
+        all_cores = sum(part[1] for part in ran) / cores
+        begun = time.perf_counter()
+        packs = sorted(on_all_cores(pack, one, range(one.shards), cores), key=lambda packed: packed.number)
+        building = time.perf_counter() - begun
+        lots, at = [], 0
+        for packed in packs:
+            lots += [replace(lot, places=lot.places + at) for lot in packed.lots]
+            at += packed.runs
+        first = time.perf_counter()
+        gpu.run([replace(packs[0].lots[0], places=np.arange(len(packs[0].lots[0].places)))])
+        first = time.perf_counter() - first
+        walls, kernels = [], []
+        for _ in range(3):
+            before, begun = gpu.seconds, time.perf_counter()
+            found = gpu.run(lots)
+            walls.append(time.perf_counter() - begun)
+            kernels.append(gpu.seconds - before)
+        there = [digest(found.log_of(run), Totals.of(row)) for run, row in enumerate(found.g)]
+        here = [one for part in ran for one in part[3]]
+        hashed = hashlib.sha256("".join(there).encode()).hexdigest()[:16]
+        sent = np.mean([lot.numbers.nbytes / len(lot.until_ns) for lot in lots])
+        best, kernel = min(walls), min(kernels)
+        host_sweep, host_rows = _whole(run_shards, one, cores)
+        gpu_sweep, gpu_rows = _whole(on_gpu.run_shards, one, cores)
 
-            def rate(seconds: float, runs: int = POINTS, ended: int = events) -> tuple[str, str]:
-                return f"{ended / seconds / 1e6:.0f} M events/s", f"{runs / seconds:.0f} runs/s"
+        def rate(seconds: float, ended: int = events) -> tuple[str, str]:
+            return f"{POINTS / seconds:.0f} runs/s", f"{ended / seconds / 1e6:.0f} M events/s"
 
-            held, sent = f"{gpu.bytes_per_run / 1024:.1f} KiB a run", f"{size / 1024:.1f} KiB of them sent"
-            equal = "equal" if there == here else "DIFFERENT"
-            rows += [
-                Row(f"{name}: {POINTS} runs of {events / POINTS:.0f} events", held, sent),
-                Row(f"{name}: one core", *rate(alone, 500, events_alone)),
-                Row(f"{name}: {cores} cores", *rate(all_cores)),
-                Row(f"{name}: {gpu.name}, all of it", *rate(best), f"{all_cores / best:.1f}", "above 3"),
-                Row(f"{name}: {gpu.name}, in kernels", *rate(kernel), f"{all_cores / kernel:.1f}"),
-                Row(f"{name}: completion hash {whole}", equal, f"{len(there)} runs compared"),
-                Row(f"{name}: building the runs, all cores", f"{building:.1f} s", f"{first:.1f} s first launch"),
-            ]
+        held = f"{gpu.bytes_per_run / 1024:.1f} KiB a run"
+        equal = "equal" if there == here and host_rows == gpu_rows else "DIFFERENT"
+        rows += [
+            Row(f"{name}: {POINTS} runs of {events / POINTS:.0f} events", held, f"{sent:.0f} B of them sent"),
+            Row(f"{name}: engine, one core", *rate(core * POINTS)),
+            Row(f"{name}: engine, {cores} cores", *rate(all_cores)),
+            Row(f"{name}: {gpu.name}, kernels alone", *rate(kernel), f"{all_cores / kernel:.1f}"),
+            Row(f"{name}: {gpu.name}, all but building", *rate(best), f"{all_cores / best:.1f}", "above 3"),
+            Row(f"{name}: whole sweep, {cores} cores", f"{host_sweep:.0f} points/s"),
+            Row(f"{name}: whole sweep, {gpu.name}", f"{gpu_sweep:.0f} points/s", "", f"{gpu_sweep / host_sweep:.1f}"),
+            Row(f"{name}: completion hash {hashed}", equal, f"{len(there)} runs and {POINTS} rows compared"),
+            Row(f"{name}: building the runs, {cores} cores", f"{building:.1f} s", f"{first:.1f} s first launch"),
+        ]
     return rows

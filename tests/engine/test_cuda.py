@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from ringscope.engine.batch import Ran
+from ringscope.engine.batch import digest
 from ringscope.engine.run import Engine
 
 SEEDS = (2, 3, 7)
@@ -15,24 +15,33 @@ SCRIPT = f"""
 import sys
 sys.path.insert(0, sys.argv[1])
 from dataclasses import replace
+import numpy as np
 from random_specs import random_spec
-from ringscope.engine.batch import Gpu, Jobs
+from ringscope.engine.batch import Gpu, Lot, digest
+from ringscope.engine.frame import Frame
+from ringscope.engine.run import Totals
+
+def lot(seed, place):
+    spec = random_spec(seed)
+    frame = Frame(spec, list(range(len(spec.threads))))
+    return Lot.of(frame, frame.own[None], np.array([{HORIZON}]), np.array([place]))
 
 gpu = Gpu()
-make = Jobs()
-jobs = [make.of(random_spec(seed), {HORIZON}) for seed in {SEEDS}]
-for ran in gpu.run(jobs):
-    print(ran.digest, len(ran.log))
-# Pools that are too small are found out and made larger.
-small = [replace(job, pools=(*job.pools[:-1], 2)) for job in jobs]
-print([ran.digest for ran in gpu.run(small)])
+lots = [lot(seed, place) for place, seed in enumerate({SEEDS})]
+ran = gpu.run(lots)
+for run, row in enumerate(ran.g):
+    print(digest(ran.log_of(run), Totals.of(row)), len(ran.log_of(run)))
+# Pools that are too small are found out and made larger; results stand at their places.
+small = [replace(lot, room=np.minimum(lot.room, [9, 1 << 20, 2]), places=2 - lot.places) for lot in lots]
+ran = gpu.run(small)
+print([digest(ran.log_of(2 - run), Totals.of(ran.g[2 - run])) for run in range(3)])
 """
 
 
-def alone(random_specs: ModuleType, seed: int) -> Ran:
+def alone(random_specs: ModuleType, seed: int) -> Engine:
     engine = Engine(random_specs.random_spec(seed))
     engine.run(HORIZON)
-    return Ran(engine.state.g[0], engine.log)
+    return engine
 
 
 def test_the_cuda_simulator_gives_the_same_runs(random_specs: ModuleType) -> None:
@@ -40,6 +49,8 @@ def test_the_cuda_simulator_gives_the_same_runs(random_specs: ModuleType) -> Non
     path = str(Path(random_specs.__file__ or "").parent)
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_ENABLE_CUDASIM": "1"}
     done = subprocess.run([sys.executable, "-c", SCRIPT, path], capture_output=True, text=True, env=env, check=True)
-    digests = [ran.digest for ran in expected]
-    assert done.stdout.splitlines() == [*(f"{ran.digest} {len(ran.log)}" for ran in expected), repr(digests)]
-    assert len(set(digests)) == len(SEEDS) and any(len(ran.log) for ran in expected)
+    digests = [digest(engine.log, engine.totals) for engine in expected]
+    lengths = [len(engine.log) for engine in expected]
+    said = [f"{one} {length}" for one, length in zip(digests, lengths, strict=True)]
+    assert done.stdout.splitlines() == [*said, repr(digests)]
+    assert len(set(digests)) == len(SEEDS) and any(lengths)

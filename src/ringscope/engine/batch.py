@@ -1,8 +1,8 @@
 """Many small runs at once on one NVIDIA GPU: the engine's own text, a GPU thread a run.
 
-A run goes to the GPU as a :class:`Job`: what its state holds at time zero, as far as it differs from another run's of
-the same shape. Its pools (workgroups, events, log) are laid out there and no larger than it can fill; where that was
-too little the run is made again with more, which gives the same. What comes back is what
+Runs go to the GPU as :class:`Lot` s: of every run the numbers in which it differs from the others of its
+:class:`~ringscope.engine.frame.Frame`. Their pools (workgroups, events, log) are laid out there and no larger than they
+can fill; a run that had too little is made again with more, which gives the same. What comes back is what
 :class:`~ringscope.engine.run.Engine` gives, to the byte. How runs lie on the GPU is :mod:`.tiles`' to say.
 """
 
@@ -10,29 +10,30 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ringscope.engine import codes
 from ringscope.engine.codes import WORKGROUP_BITS
+from ringscope.engine.frame import GIVEN, Frame
 from ringscope.engine.jit import numba
 from ringscope.engine.run import Totals
-from ringscope.engine.spec import Machine, Op, Queue, Spec, SpecError
-from ringscope.engine.state import GLOBAL, LOG, Array, State, build, tournament
+from ringscope.engine.spec import Machine, Op, Queue, Spec
+from ringscope.engine.state import GLOBAL, LOG, PACKET, Array, State, build
 from ringscope.errors import InputError
-from ringscope.records import dataclass, replace
+from ringscope.records import dataclass
 
 LANES = 32
 BLOCK = 4 * LANES
-LOG_ROWS = 32
-"""Requests that a run may finish before it is made again with a larger log."""
 MOST_BYTES = 48 << 30
 """What one launch may take, where the GPU has twice that free."""
 _STATE = State._fields
-_GIVEN = _STATE[: _STATE.index("workgroup")]
-_POOLS = _STATE[len(_GIVEN) : _STATE.index("trace")]
+_POOLS = _STATE[len(GIVEN) : _STATE.index("trace")]
+_WORKGROUPS, _EVENTS, _LOG = 0, 3, 4
+"""Of the pools: those whose size is a run's own."""
+_MOST_WORKGROUPS = 1 << WORKGROUP_BITS
 
 
 def _grid(rows: int) -> int:
@@ -41,121 +42,149 @@ def _grid(rows: int) -> int:
     return power * 3 // 4 if power > 2 and rows <= power * 3 // 4 else power
 
 
+def _pools(room: Array) -> Array:
+    """Rows of every pool, of runs whose ``room`` is for so many workgroups, events and rows of the log."""
+    inner = -(-(room[:, 0] - 1) // 3)  # as state.tournament has it
+    leaves = 3 * inner + 1
+    # Four nodes of the tree lie in one sector of memory when it begins at one.
+    return np.stack([leaves, -(-(3 + inner + leaves) // 4) * 4, leaves, room[:, 1], room[:, 2]], axis=1)
+
+
 @dataclass(frozen=True)
-class Job:
-    """One run, ready for the GPU.
+class Lot:
+    """Runs of one frame, ready for the GPU.
 
     Attributes:
         shape: rows and columns of the given arrays, in the order of State's fields.
-        template: the words of those arrays, of this run or of one of the same shape.
-        changed: which words of this run are others, ``values``: what they are.
-        pools: rows of every pool.
-        until_ns: where it ends.
-        cost: about how many events it has.
+        words: those arrays.
+        targets, cells: word ``targets[i]`` of a run is its number ``cells[i]``.
+        numbers: in which runs differ, a row each.
+        room: of each run, for how many workgroups, events and finished requests.
+        until_ns: where each ends.
+        cost: about how many events each has.
+        places: where each stands among the results.
     """
 
     shape: tuple[tuple[int, int], ...]
-    template: Array
-    changed: Array
-    values: Array
-    pools: tuple[int, ...]
-    until_ns: int
-    cost: int
+    words: Array
+    targets: Array
+    cells: Array
+    numbers: Array
+    room: Array
+    until_ns: Array
+    cost: Array
+    places: Array
 
-    def larger(self, short: int) -> Job:
-        """With more room for what there was too little of."""
-        workgroups, _, _, events, log = self.pools
-        most = 1 << WORKGROUP_BITS
-        if short == codes.MORE_WORKGROUPS and workgroups >= most:
-            raise SpecError(f"more than {most} workgroups are running or saved at once")
-        workgroups = min(most, 4 * workgroups) if short == codes.MORE_WORKGROUPS else workgroups
-        events *= 4 if short == codes.MORE_EVENTS else 1
-        log *= 4 if short == codes.MORE_LOG else 1
-        return replace(self, pools=_pools(workgroups, events, log))
-
-
-def _pools(workgroups: int, events: int, log: int) -> tuple[int, ...]:
-    """Rows of the pools where so many workgroups may run or be saved at once."""
-    inner, leaves = tournament(workgroups)
-    # Four nodes of the tree lie in one sector of memory when it begins at one.
-    return leaves, -(-(3 + inner + leaves) // 4) * 4, leaves, events, log
-
-
-class Jobs:
-    """Makes jobs that share their templates: one for each shape."""
-
-    def __init__(self) -> None:
-        self._templates: dict[tuple[tuple[int, int], ...], Array] = {}
-
-    def of(self, spec: Spec, until_ns: int) -> Job:
-        """The run of ``spec`` up to ``until_ns``."""
-        state = build(spec, log_rows=LOG_ROWS)
-        g = state.g[0]
-        resident = min(int(g["resident"]), max(1, _outstanding(spec)))
-        g["resident"] = resident
+    @classmethod
+    def of(cls, frame: Frame, numbers: Array, until_ns: Array, places: Array) -> Lot:
+        """Runs of ``frame``, a row of numbers each."""
+        numbers = numbers.copy()
+        g = numbers[:, : len(GLOBAL.names or ())].view(GLOBAL)[:, 0]
+        packets, middles = _packets(frame, numbers)
+        g["resident"] = np.minimum(g["resident"], np.maximum(1, _outstanding(frame.spec, packets["workgroups"])))
         # Saved ones need records of their own; where nobody is ever preempted there are none.
-        compute = [queue for queue in spec.queues if queue.sdma_engine is None]
-        slots, vmids = len(spec.machine.slots), spec.machine.processes
-        fits = len(compute) <= slots and len({queue.process for queue in compute}) <= vmids and not spec.controls
-        groups = resident if fits else 2 * resident
-        g["first_leaf"] = 3 + tournament(groups)[0]
-        parts, shape = [], []
-        for name in _GIVEN:
-            array: Array = getattr(state, name)
-            words = array.view(np.int64).reshape(len(array), -1)
-            rows = _grid(len(array))
-            shape.append((rows, array.shape[1] if array.ndim > 1 else 1))
-            parts += [words.ravel(), np.zeros((rows - len(array)) * words.shape[1], np.int64)]
-        words = np.concatenate(parts)
-        template = self._templates.setdefault(tuple(shape), words)
-        changed = np.flatnonzero(words != template).astype(np.int32)
-        pools = _pools(groups, state.heap.size, state.log.size)
-        return Job(tuple(shape), template, changed, words[changed], pools, until_ns, _events(state, until_ns))
+        groups = g["resident"] * (1 if _fits(frame.spec) else 2)
+        first = np.cumsum([0, *(len(thread.packets) for thread in frame.spec.threads)])[:-1]
+        # What each thread would do were it alone.
+        busy = np.add.reduceat(packets["rounds"] * middles + packets["host_ns"], first, axis=1)
+        requests = until_ns[:, None] / np.maximum(busy, 1)
+        cost = (requests * np.add.reduceat(packets["workgroups"] + 4, first, axis=1)).sum(axis=1)
+        rows = np.minimum(requests.sum(axis=1) * 1.1, 1 << 16) + len(first) + 4
+        room = np.stack([groups, np.full(len(groups), frame.events), rows.astype(np.int64)], axis=1)
+
+        differs = (numbers != numbers[0]).any(axis=0)
+        words = frame.words.copy()
+        words[frame.targets] = np.where(differs, 0, numbers[0])[frame.cells]
+        turned = differs[frame.cells]
+        targets, cells = frame.targets[turned], (np.cumsum(differs) - 1)[frame.cells[turned]]
+        # Every array is as long as those of runs that differ little.
+        shape: list[tuple[int, int]] = []
+        parts: list[Array] = []
+        moved = np.zeros(len(words), np.int64)
+        at = 0
+        for (rows_, columns), name in zip(frame.shape, GIVEN, strict=True):
+            width = columns * _width(name)
+            part = words[at : at + rows_ * width]
+            moved[at : at + len(part)] = np.arange(len(part)) + sum(map(len, parts))
+            at += len(part)
+            shape.append((_grid(rows_), columns))
+            parts.append(np.concatenate([part, np.zeros((_grid(rows_) - rows_) * width, np.int64)]))
+        return cls(
+            tuple(shape),
+            np.concatenate(parts),
+            moved[targets],
+            cells,
+            numbers[:, differs],
+            room,
+            until_ns,
+            cost.astype(np.int64),
+            places,
+        )
 
 
-def _outstanding(spec: Spec) -> int:
-    """The most workgroups that run or are saved at once, were there room for all.
+def _width(name: str) -> int:
+    """Words of a row's column."""
+    dtype = getattr(_TINY, name).dtype
+    return 1 if dtype.names is None else len(dtype.names)
+
+
+_TINY = build(Spec(Machine(), (Queue(),)))
+"""One tiny state tells what every array holds."""
+
+
+def _packets(frame: Frame, numbers: Array) -> tuple[Array, Array]:
+    """The packets of every run, as their states have them but for queue and thread; and how long the middle one of
+    each one's times is."""
+    begin, width = len(GLOBAL.names or ()), len(PACKET.names or ())
+    rows = numbers[:, begin : begin + width * (1 + int(frame.packet_rows.max()))].reshape(len(numbers), -1, width)
+    packets = np.ascontiguousarray(rows[:, frame.packet_rows]).view(PACKET)[:, :, 0]
+    middle = np.minimum(packets["times_at"] + packets["times_n"] // 2, frame.size - frame.times_at - 1)
+    return packets, np.take_along_axis(numbers[:, frame.times_at :], middle, axis=1)
+
+
+def _fits(spec: Spec) -> bool:
+    """Whether every queue has a slot all the time."""
+    compute = [queue for queue in spec.queues if queue.sdma_engine is None]
+    slots, vmids = len(spec.machine.slots), spec.machine.processes
+    return len(compute) <= slots and len({queue.process for queue in compute}) <= vmids and not spec.controls
+
+
+def _outstanding(spec: Spec, workgroups: Array) -> Array:
+    """The most workgroups that run or are saved at once, were there room for all; ``workgroups`` by run and packet.
 
     A host thread has one request under way. Packets of a queue overlap unless all have the barrier bit.
     """
-    largest: dict[int, int] = {}
-    total: dict[int, int] = {}
-    overlap = set()
-    for thread in spec.threads:
-        for packet in thread.packets:
-            if packet.op is Op.DISPATCH:
-                queue, groups = packet.queue, packet.workgroups
-                largest[queue] = max(largest.get(queue, 0), groups)
-                total[queue] = total.get(queue, 0) + groups
-                if not packet.barrier:
-                    overlap.add(queue)
-    return sum(total[queue] if queue in overlap else groups for queue, groups in largest.items())
+    packets = [packet for thread in spec.threads for packet in thread.packets]
+    by_queue: dict[int, list[int]] = {}
+    for at, packet in enumerate(packets):
+        if packet.op is Op.DISPATCH:
+            by_queue.setdefault(packet.queue, []).append(at)
+    found = np.zeros(len(workgroups), np.int64)
+    for mine in by_queue.values():
+        ordered = all(packets[at].barrier for at in mine)
+        found += workgroups[:, mine].max(axis=1) if ordered else workgroups[:, mine].sum(axis=1)
+    return found
 
 
-def _events(state: State, until_ns: int) -> int:
-    """About how many workgroups end in a run: what each thread would do were it alone."""
-    packet = state.packet
-    middle = state.times[np.minimum(packet["times_at"] + packet["times_n"] // 2, len(state.times) - 1)]
-    busy = np.bincount(packet["thread"], packet["rounds"] * middle + packet["host_ns"])
-    groups = np.bincount(packet["thread"], packet["workgroups"] + 4)
-    return int((until_ns * groups / np.maximum(busy, 1)).sum())
+def digest(log: Array, totals: Totals) -> str:
+    """Of a run; equal for equal completions and counters."""
+    return hashlib.sha256(log.tobytes() + repr(totals).encode()).hexdigest()
 
 
 class Ran(NamedTuple):
-    """What a run gave: its global row, and a row a finished request."""
+    """What runs gave: a global row each, their finished requests run after run, and where those of each end.
+
+    ``beyond`` are runs that are larger than the engine can hold, and have given nothing.
+    """
 
     g: Array
     log: Array
+    ends: Array
+    beyond: Array
 
-    @property
-    def totals(self) -> Totals:
-        """What it counted."""
-        return Totals.of(self.g)
-
-    @property
-    def digest(self) -> str:
-        """Equal for equal completions and counters."""
-        return hashlib.sha256(self.log.tobytes() + repr(self.totals).encode()).hexdigest()
+    def log_of(self, run: int) -> Array:
+        """The finished requests of one."""
+        return self.log[self.ends[run - 1] if run else 0 : self.ends[run]]
 
 
 def cells(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -185,20 +214,10 @@ class Gpu:
     """
 
     def __init__(self) -> None:
-        try:
-            import numba.cuda  # noqa: PLC0415
-
-            self._cuda: Any = numba.cuda
-            found = self._cuda.is_available()
-        except ImportError as error:
-            raise InputError(f"no CUDA here ({error})", todo="pip install 'ringscope[cuda]'") from error
-        if not found:
-            raise InputError("no NVIDIA GPU can be used", todo="leave out --cuda, or pip install 'ringscope[cuda]'")
+        self._cuda = found_cuda()
         from ringscope.engine import tiles  # noqa: PLC0415 - reads the engine's text for the GPU
 
         self._kernels: Any = tiles
-        # One tiny state tells what every array holds.
-        self._arrays = build(Spec(Machine(), (Queue(),)))
         self.bytes_per_run = 0.0
         self.seconds = 0.0
 
@@ -208,146 +227,128 @@ class Gpu:
         name = getattr(self._cuda.current_context().device, "name", "Numba's simulator")
         return name.decode() if isinstance(name, bytes) else str(name)
 
-    def run(self, jobs: Sequence[Job]) -> list[Ran]:
-        """Run all; their results in the order given."""
-        found: list[Ran | None] = [None] * len(jobs)
-        left = dict(enumerate(jobs))
-        while left:
-            again = {}
-            for numbers in self._launches(left):
-                lanes = [None if number < 0 else left[number] for number in numbers]
-                stopped, runs = self._launch(lanes)
-                for number, code, ran in zip(numbers, stopped, runs, strict=True):
-                    if number < 0:
-                        continue
-                    if code == codes.DONE:
-                        found[number] = ran
-                    else:
-                        again[number] = left[number].larger(code)
-            left = again
-        return [ran for ran in found if ran is not None]
+    def run(self, lots: Sequence[Lot]) -> Ran:
+        """Run all; every run's results are at its place, and the places are all from 0 on.
 
-    def _launches(self, jobs: dict[int, Job]) -> Iterator[list[int]]:
-        """Numbers of jobs, lane by lane; -1 for a lane left empty where the runs of a shape fill no tile.
+        Raises:
+            InputError: a run takes more memory than the GPU has.
+        """
+        if not lots:
+            return Ran(np.zeros(0, GLOBAL), np.zeros(0, LOG), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        runs = _Runs(lots)
+        count = len(runs.until)
+        g = np.zeros(count, GLOBAL)
+        logs: list[tuple[Array, Array]] = []
+        sent = [self._cuda.to_device(one) for one in runs.shared]
+        left, beyond = np.arange(count), np.zeros(0, np.int64)
+        while len(left):
+            again = []
+            for lanes in self._launches(runs, left):
+                stopped, rows, log = self._launch(runs, sent, lanes)
+                taken = lanes >= 0
+                who, why, rows = lanes[taken], stopped[taken], rows[taken]
+                done = why == codes.DONE
+                log = log if done.all() else log[np.repeat(done, rows["log_rows"])]
+                g[runs.places[who[done]]] = rows[done]
+                logs.append((runs.places[who[done]], log))
+                again.append(runs.enlarge(who[~done], why[~done]))
+            left = np.concatenate(again)
+            beyond = np.concatenate([beyond, left[runs.too_large[left]]])
+            left = left[~runs.too_large[left]]
+        rows_of = g["log_rows"]
+        ends = np.cumsum(rows_of)
+        log = np.zeros(int(ends[-1]), LOG)
+        for who, mine in logs:
+            each = rows_of[who]
+            log[np.repeat(ends[who] - np.cumsum(each), each) + np.arange(len(mine))] = mine
+        return Ran(g, log, ends, runs.places[beyond])
+
+    def _launches(self, runs: _Runs, left: Array) -> Iterator[Array]:
+        """Numbers of runs, lane by lane; -1 for a lane left empty where the runs of a shape fill no tile.
 
         A tile's runs have one shape and are about equally long; the longest tiles come first. A launch's runs agree in
         their columns.
         """
         most = min(MOST_BYTES, self._cuda.current_context().get_memory_info()[0] // 2)
-        alike: dict[tuple[tuple[int, int], ...], list[int]] = {}
-        for number, job in jobs.items():
-            alike.setdefault(job.shape, []).append(number)
-        launches: dict[tuple[int, ...], list[list[int]]] = {}
-        for shape, numbers in alike.items():
-            numbers.sort(key=lambda number: -jobs[number].cost)
-            lanes = numbers + [-1] * (-len(numbers) % LANES)
-            tiles = launches.setdefault(tuple(columns for _, columns in shape), [])
-            tiles += [lanes[at : at + LANES] for at in range(0, len(lanes), LANES)]
-        widths = [getattr(self._arrays, name).itemsize for name in _POOLS]
-        for tiles in launches.values():
-            tiles.sort(key=lambda tile: -jobs[tile[0]].cost)
-            launch: list[int] = []
-            held = 0
-            for tile in tiles:
-                some = [jobs[number] for number in tile if number >= 0]
-                bytes_ = 8 * LANES * len(some[0].template) + int((np.array([job.pools for job in some]) @ widths).sum())
-                if launch and held + bytes_ > most:
-                    yield launch
-                    launch, held = [], 0
-                launch += tile
-                held += bytes_
-            yield launch
+        tiles = []
+        order = left[np.lexsort((-runs.cost[left], runs.shape_of[left]))]
+        for same in np.split(order, np.flatnonzero(np.diff(runs.shape_of[order])) + 1):
+            padded = np.concatenate([same, np.full(-len(same) % LANES, -1)])
+            tiles.append(padded.reshape(-1, LANES))
+        every = np.concatenate(tiles)
+        first = every[:, 0]
+        every = every[np.lexsort((-runs.cost[first], runs.columns_of[first]))]
+        first = every[:, 0]
+        pools = np.array([getattr(_TINY, name).itemsize for name in _POOLS])
+        bytes_ = (_pools(runs.room) @ pools)[every] * (every >= 0)
+        held = bytes_.sum(axis=1) + 8 * LANES * runs.words_of[first]
+        if held.max() > most:
+            what = f"32 runs take {held.max() / (1 << 30):.1f} GiB, and the GPU has {most / (1 << 30):.1f} for them"
+            raise InputError(what, todo="leave out --cuda")
+        begin, full = 0, 0
+        for tile, bytes_here in enumerate(held.tolist()):
+            other = runs.columns_of[first[tile]] != runs.columns_of[first[begin]]
+            if tile > begin and (full + bytes_here > most or other):
+                yield every[begin:tile].ravel()
+                begin, full = tile, 0
+            full += bytes_here
+        yield every[begin:].ravel()
 
-    def _width(self, name: str) -> int:
-        """Words of a row's column."""
-        dtype = getattr(self._arrays, name).dtype
-        return 1 if dtype.names is None else len(dtype.names)
-
-    def _launch(self, lanes: Sequence[Job | None]) -> tuple[list[int], list[Ran]]:
-        """Return code and result of every lane."""
+    def _launch(self, runs: _Runs, sent: Sequence[Any], lanes: Array) -> tuple[Array, Array, Array]:
+        """Return code and global row of every lane, and the logs of all, one after another."""
         cuda = self._cuda
-        jobs = [job for job in lanes if job is not None]
-        places = np.array([job is not None for job in lanes])
-
-        def laid(values: Iterable[Any], empty: int) -> Array:
-            """By lane."""
-            found = np.full(len(lanes), empty, np.int64)
-            found[places] = np.fromiter(values, np.int64, len(jobs))
-            return found
-
-        templates: dict[int, int] = {}
-        template_words = []
-        end = 0
-        for job in jobs:
-            if id(job.template) not in templates:
-                templates[id(job.template)] = end
-                template_words.append(job.template)
-                end += len(job.template)
-        firsts = [lanes[at] for at in range(0, len(lanes), LANES)]
-        shapes = np.array([job.shape for job in firsts if job is not None], np.int64)  # tile, array, rows and columns
-        widths = np.array([self._width(name) for name in _GIVEN])
+        taken = lanes >= 0
+        firsts = lanes[::LANES]
+        shapes = runs.shapes[runs.shape_of[firsts]]  # tile, array, rows and columns
+        widths = np.array([_width(name) for name in GIVEN])
         starts = np.concatenate([[0], np.cumsum(shapes[:, :, 0] * shapes[:, :, 1] * widths)])
         # Each tile's arrays, and where the last ends: that is where the next tile begins.
-        at = np.stack(
-            [starts[k : k + 1 + (len(firsts) - 1) * len(_GIVEN) : len(_GIVEN)] for k in range(len(_GIVEN) + 1)]
-        )
+        at = np.stack([starts[k : k + 1 + (len(firsts) - 1) * len(GIVEN) : len(GIVEN)] for k in range(len(GIVEN) + 1)])
         words = cuda.device_array((int(starts[-1]) + 1, LANES), np.int64)
-        pools = np.zeros((len(_POOLS), len(lanes) + 1), np.int64)
-        for k, sizes in enumerate(zip(*(job.pools for job in jobs), strict=True)):
-            np.cumsum(laid(sizes, 0), out=pools[k, 1:])
-        columns = shapes[0, :, 1]
-        views = [self._view(words, name, int(across)) for name, across in zip(_GIVEN, columns, strict=True)]
+        sizes = np.where(taken, _pools(runs.room[lanes]).T, 0)
+        pools = np.concatenate([np.zeros((len(_POOLS), 1), np.int64), np.cumsum(sizes, axis=1)], axis=1)
+        views = [self._view(words, name, int(columns)) for name, columns in zip(GIVEN, shapes[0, :, 1], strict=True)]
         lengths = dict(zip(_POOLS, pools[:, -1].tolist(), strict=True))
         views += [
-            cuda.device_array(lengths.get(name, 1), getattr(self._arrays, name).dtype) for name in _STATE[len(_GIVEN) :]
+            cuda.device_array(max(1, lengths.get(name, 1)), getattr(_TINY, name).dtype) for name in _STATE[len(GIVEN) :]
         ]
-        changes = laid((len(job.changed) for job in jobs), 0)
         short = cuda.device_array(len(lanes), np.int64)
-        totals = cuda.device_array((len(lanes), self._width("g")), np.int64)
-        arguments: list[Any] = [
-            laid((job.until_ns for job in jobs), 0),
-            short,
-            np.concatenate(template_words),
-            laid((templates[id(job.template)] for job in jobs), -1),
-            np.concatenate([job.changed for job in jobs]),
-            np.concatenate([job.values for job in jobs]),
-            np.concatenate([[0], np.cumsum(changes)]),
-            totals,
-            words,
-            at,
-            np.ascontiguousarray(shapes[:, :, 0].T),
-            pools,
-        ]
-        arguments = [cuda.to_device(one) if isinstance(one, np.ndarray) else one for one in arguments]
+        totals = cuda.device_array((len(lanes), _width("g")), np.int64)
+        lot = runs.lot_of[lanes]
+        by_lane = (
+            runs.until[lanes],
+            np.where(taken, runs.words_at[lot], -1),
+            runs.targets_at[lot],
+            runs.targets_at[lot + 1],
+            runs.numbers_at[lanes],
+        )
+        until, *rest = (cuda.to_device(one) for one in by_lane)
+        given = [cuda.to_device(one) for one in (at, np.ascontiguousarray(shapes[:, :, 0].T), pools)]
         blocks = -(-len(lanes) // BLOCK)
         cuda.synchronize()
         begun = time.perf_counter()
-        self._kernels.run_tiles[blocks, BLOCK](*arguments, *views)
+        self._kernels.run_tiles[blocks, BLOCK](until, short, *sent, *rest, totals, words, *given, *views)
         cuda.synchronize()
         self.seconds += time.perf_counter() - begun
-        self.bytes_per_run = sum(one.nbytes for one in (words, *views[len(_GIVEN) :])) / len(jobs)
-        stopped = short.copy_to_host().tolist()
+        self.bytes_per_run = sum(one.nbytes for one in (words, *views[len(GIVEN) :])) / int(taken.sum())
+        stopped = np.where(taken, short.copy_to_host(), codes.DONE)
         rows = totals.copy_to_host().view(GLOBAL)[:, 0]
-        used = np.where(places, rows["log_rows"], 0)
-        ends = np.concatenate([[0], np.cumsum(used)])
+        ends = np.concatenate([[0], np.cumsum(np.where(taken, rows["log_rows"], 0))])
         logs = cuda.device_array(int(ends[-1]) + 1, LOG)
         width = len(LOG.names or ())
         self._kernels.gather[blocks, BLOCK](
             views[_STATE.index("log")].view(np.int64),
-            cuda.to_device(pools[_POOLS.index("log"), :-1] * width),
+            cuda.to_device(pools[_LOG, :-1] * width),
             cuda.to_device(ends * width),
             logs.view(np.int64),
         )
-        log = logs.copy_to_host()
-        cuts = ends.tolist()
-        found = [Ran(row, log[start:stop]) for row, start, stop in zip(rows, cuts, cuts[1:], strict=False)]
-        return stopped, found
+        return stopped, rows, logs.copy_to_host()[:-1]
 
     def _view(self, words: Any, name: str, columns: int) -> Any:
         """``words`` as arrays like State's of that name, by the word at which they start, the lane and the row."""
-        array: Array = getattr(self._arrays, name)
+        array: Array = getattr(_TINY, name)
         dtype = cells(array.dtype)
-        step = 8 * LANES * self._width(name)
+        step = 8 * LANES * _width(name)
         shape = (words.shape[0], LANES, words.shape[0], *((columns,) if array.ndim > 1 else ()))
         strides = (8 * LANES, 8, step * columns, *((step,) if array.ndim > 1 else ()))
         if numba.config.ENABLE_CUDASIM:
@@ -360,3 +361,71 @@ class Gpu:
 
         make: Any = real.DeviceNDArray
         return make(shape, strides, dtype, gpu_data=words.gpu_data)
+
+
+def found_cuda() -> Any:
+    """Numba's module for CUDA; InputError where that or a GPU is missing."""
+    try:
+        import numba.cuda  # noqa: PLC0415
+
+        cuda: Any = numba.cuda
+        found = cuda.is_available()
+    except ImportError as error:
+        raise InputError(f"no CUDA here ({error})", todo="pip install 'ringscope[cuda]'") from error
+    if not found:
+        raise InputError("no NVIDIA GPU can be used", todo="leave out --cuda, or pip install 'ringscope[cuda]'")
+    return cuda
+
+
+class _Runs:
+    """The runs of some lots, end to end.
+
+    Attributes:
+        shared: what all launches read: the words of the lots, their targets and cells, and the numbers of the runs.
+    """
+
+    def __init__(self, lots: Sequence[Lot]) -> None:
+        counts = [len(lot.until_ns) for lot in lots]
+        self.lot_of = np.repeat(np.arange(len(lots)), counts)
+        self.until = np.concatenate([lot.until_ns for lot in lots])
+        self.cost = np.concatenate([lot.cost for lot in lots])
+        self.places = np.concatenate([lot.places for lot in lots])
+        self.room = np.concatenate([lot.room for lot in lots])
+        self.too_large = np.zeros(len(self.until), np.bool_)
+        shapes = {shape: number for number, shape in enumerate(dict.fromkeys(lot.shape for lot in lots))}
+        self.shapes = np.array(list(shapes), np.int64)
+        self.shape_of = np.array([shapes[lot.shape] for lot in lots])[self.lot_of]
+        columns = {tuple(one): number for number, one in enumerate(self.shapes[:, :, 1].tolist())}
+        self.columns_of = np.array([columns[tuple(one)] for one in self.shapes[:, :, 1].tolist()])[self.shape_of]
+        self.words_of = np.array([len(lot.words) for lot in lots])[self.lot_of]
+        # Lots of one structure, made by several workers, mostly have the same words.
+        words: dict[bytes, int] = {}
+        distinct: list[Array] = []
+        end, words_at = 0, []
+        for lot in lots:
+            key = lot.words.tobytes()
+            if key not in words:
+                words[key] = end
+                distinct.append(lot.words)
+                end += len(lot.words)
+            words_at.append(words[key])
+        self.words_at = np.array(words_at)
+        self.targets_at = np.cumsum([0, *(len(lot.targets) for lot in lots)])
+        each = np.array([lot.numbers.shape[1] for lot in lots])[self.lot_of]
+        self.numbers_at = np.cumsum(each) - each
+        self.shared = (
+            np.concatenate(distinct),
+            np.concatenate([lot.targets for lot in lots]),
+            np.concatenate([lot.cells for lot in lots]),
+            np.concatenate([*(lot.numbers.ravel() for lot in lots), np.zeros(1, np.int64)]),
+        )
+
+    def enlarge(self, who: Array, why: Array) -> Array:
+        """Give runs more room for what there was too little of; returns them."""
+        for code, column in ((codes.MORE_WORKGROUPS, 0), (codes.MORE_EVENTS, 1), (codes.MORE_LOG, 2)):
+            short = who[why == code]
+            if column == 0:
+                self.too_large[short] = self.room[short, 0] >= _MOST_WORKGROUPS
+            self.room[short, column] *= 4
+        self.room[:, 0] = np.minimum(self.room[:, 0], _MOST_WORKGROUPS)
+        return who

@@ -49,8 +49,11 @@ class Frame:
         spec: of the run that it was made of.
         shape: rows and columns of the given arrays, in the order of :data:`GIVEN`.
         words: those arrays of that run, one after another.
+        events: rows of its heap.
         targets, cells: word ``targets[i]`` of a run is its number ``cells[i]``.
-        size: how many numbers a run has; it differs where distributions have other lengths.
+        size: how many numbers a run has; it differs where distributions have other lengths. They are the global row,
+            rows of packets (``packet_rows`` says which of these each packet of the state has), a row of a source for
+            every kind, and from ``times_at`` on the distributions.
 
     Args:
         spec: one run.
@@ -91,26 +94,36 @@ class Frame:
             self._steps.append(list(first.values()))
             row_of.append([before + self._steps[-1].index(first[id(packet)]) for packet in packets])
         packet_rows = [row for kind in kinds for row in row_of[kind]]
-        source_rows = {spec.threads[thread].source: kind for thread, kind in enumerate(kinds)}
+        kind_of = {spec.threads[thread].source: kind for thread, kind in enumerate(kinds)}
         size = 0
         targets: list[Array] = []
         cells: list[Array] = []
-        for name, dtype, row_list, places in (
-            ("g", GLOBAL, [0], list(range(len(GLOBAL.names or ())))),
-            ("packet", PACKET, packet_rows, _PACKET_WORDS),
-            ("source", SOURCE, [source_rows[source] for source in range(len(spec.sources))], _SOURCE_WORDS),
+        # Rows of an array, the rows of numbers that they have, and which columns.
+        for name, dtype, rows, given, columns in (
+            ("g", GLOBAL, [0], [0], range(len(GLOBAL.names or ()))),
+            ("packet", PACKET, range(len(packet_rows)), packet_rows, _PACKET_WORDS),
+            ("source", SOURCE, list(kind_of), list(kind_of.values()), _SOURCE_WORDS),
         ):
             width = len(dtype.names or ())
-            at = np.arange(len(row_list))[:, None] * width + places
-            targets.append((starts[name] + at).ravel())
-            cells.append((size + np.array(row_list)[:, None] * width + places).ravel())
-            size += width * (1 + max(row_list))
+            targets.append((starts[name] + np.array(rows)[:, None] * width + np.array(columns)).ravel())
+            cells.append((size + np.array(given)[:, None] * width + np.array(columns)).ravel())
+            size += width * (1 + max(given))
+        self.times_at = size
         targets.append(starts["times"] + np.arange(len(state.times)))
         cells.append(size + np.arange(len(state.times)))
         self.size = size + len(state.times)
         self.targets: Array = np.concatenate(targets)
         self.cells: Array = np.concatenate(cells)
+        self.packet_rows: Array = np.array(packet_rows)
         self._spare = state.spare.copy()
+        self.events = len(state.heap)
+
+    @property
+    def own(self) -> Array:
+        """The numbers of the run that it was made of."""
+        found = np.zeros(self.size, np.int64)
+        found[self.cells] = self.words[self.targets]
+        return found
 
     def numbers(
         self,

@@ -50,14 +50,16 @@ run = _run_for_cuda()
 
 @kernel
 def run_tiles(
-    until, short, templates, template_at, changed, values, change_at, totals, words, at, rows, pool_at,
+    until, short, templates, targets, cells, numbers, template_at, target_at, target_end, number_at, totals,
+    words, at, rows, pool_at,
     g, packet, waits, queue, share, pipe, pipe_slot, slot, xcc, se, cu, fresh, mask, engine, process, thread, source,
     times, control, workgroup, ends, spare, heap, log, trace, residence,
 ):  # fmt: skip
     """Lay out the state of every lane, run it to its end, and copy its global row to ``totals``.
 
-    Lane ``i`` has its template's words, from ``template_at[i]`` on (-1: the lane is empty), but for ``values`` at the
-    words ``changed``, from ``change_at[i]`` to ``change_at[i + 1]``. Array ``k`` of State lies at word ``at[k, tile]``
+    Lane ``i`` has its template's words, from ``template_at[i]`` on (-1: the lane is empty), but for its numbers, from
+    ``number_at[i]`` on: word ``targets[t]`` is number ``cells[t]``, of ``t`` from ``target_at[i]`` to
+    ``target_end[i]``. Array ``k`` of State lies at word ``at[k, tile]``
     and has ``rows[k, tile]`` rows; pool ``k`` is from ``pool_at[k, i]`` to ``pool_at[k, i + 1]``.
     """
     i = cuda.grid(1)
@@ -69,8 +71,8 @@ def run_tiles(
     template = template_at[i]
     for w in range(at[19, tile] - first):
         words[first + w, lane] = templates[template + w]
-    for c in range(change_at[i], change_at[i + 1]):
-        words[first + changed[c], lane] = values[c]
+    for t in range(target_at[i], target_end[i]):
+        words[first + targets[t], lane] = numbers[number_at[i] + cells[t]]
     head = g[first, lane, : rows[0, tile]]
     groups = workgroup[pool_at[0, i] : pool_at[0, i + 1]]
     tree = ends[pool_at[1, i] : pool_at[1, i + 1]]
@@ -87,6 +89,7 @@ def run_tiles(
     for w in range(events.size):
         events[w] = NEVER
     head[0].spares = groups.size
+    head[0].first_leaf = 3 + (groups.size - 1) // 3
     short[i] = run(
         State(
             head,

@@ -3,8 +3,8 @@
 --over names a key of the file (tables of an array by their name) and the values it takes: key=a..b, key=a..b:step or
 key=a,b,c. The points are the grid of all axes; with --samples N they are a Latin hypercube of N points, which also
 takes ranges without steps. Rows go to DIR as they come. Killed and started again with the same words, the sweep goes
-on where it was; in the end DIR/results.parquet has a row a point, the same bytes whatever the number of workers, and
-on a Ray cluster (--ray).
+on where it was; in the end DIR/results.parquet has a row a point, the same bytes whatever the number of workers, on a
+Ray cluster (--ray) and on an NVIDIA GPU (--cuda).
 
   ringscope sweep examples/two-processes.toml --over process.service.count=1..8 device.num_kcq=0,2,8
   ringscope sweep run.toml --over "process.service.think=0..2 ms" kernel.attention.workgroups=80..640 --samples 1000
@@ -80,6 +80,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ray", nargs="?", const="", metavar="ADDRESS", help="run on a Ray cluster; default: that of RAY_ADDRESS"
     )
+    parser.add_argument(
+        "--cuda", action="store_true", help="run on an NVIDIA GPU; a sample of every launch is held against the CPU"
+    )
     parser.set_defaults(objectives=[])
     for option in ("--maximize", "--minimize"):
         parser.add_argument(
@@ -89,6 +92,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Lay out the points, run those that are missing, report all."""
+    from ringscope.scenario.sweep import gpu  # noqa: PLC0415
     from ringscope.scenario.sweep.cluster import connected  # noqa: PLC0415
     from ringscope.scenario.sweep.points import Sweep  # noqa: PLC0415
     from ringscope.scenario.sweep.shards import run_shards  # noqa: PLC0415
@@ -98,6 +102,8 @@ def run(args: argparse.Namespace) -> Result:
     workers = cores if args.workers is None else args.workers
     if not 1 <= workers <= 1024:
         raise InputError(f"--workers is {workers}", todo="give 1 to 1024")
+    if args.cuda and args.ray is not None:
+        raise InputError("--cuda and --ray exclude each other", todo="give one of them")
     if args.samples < 0:
         raise InputError(f"--samples is {args.samples}", todo="give 1 or more")
     file: Path = args.scenario
@@ -105,6 +111,10 @@ def run(args: argparse.Namespace) -> Result:
     sweep = Sweep(read(file), str(file), file.parent, axes, args.samples, args.seed, traces)
     scenario = sweep.check()
     objectives = _objectives(args.objectives, sweep)
+    if args.cuda:
+        from ringscope.engine.batch import found_cuda  # noqa: PLC0415
+
+        found_cuda()
     folder = args.dir or Path(f"{file.stem}.sweep")
     with opened(folder, sweep, write_aside) as store:
         missing = store.missing()
@@ -117,8 +127,9 @@ def run(args: argparse.Namespace) -> Result:
             else:
                 if missing:
                     warm_up()
-                shards = run_shards(sweep, missing, min(workers, len(missing) or 1))
-            tell = stack.enter_context(_progress(sweep, missing, workers))
+                workers = min(workers, len(missing) or 1)
+                shards = gpu.run_shards(sweep, missing, workers) if args.cuda else run_shards(sweep, missing, workers)
+            tell = stack.enter_context(_progress(sweep, missing, 1 if args.cuda else workers))
             for shard in shards:
                 store.keep(shard.number, shard.rows)
                 tell(shard)
@@ -156,9 +167,10 @@ class Left:
         self.left, self.workers = shards, workers
         self.seconds: list[float] = []
 
-    def done(self, seconds: float) -> None:
-        """A shard took ``seconds``."""
-        self.seconds.append(seconds)
+    def done(self, seconds: float | None) -> None:
+        """A shard took ``seconds``, or it is not known how long it took."""
+        if seconds is not None:
+            self.seconds.append(seconds)
         self.left -= 1
 
     def bounds(self) -> tuple[float, float] | None:

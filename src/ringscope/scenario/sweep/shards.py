@@ -23,11 +23,14 @@ _AHEAD = 2
 
 @dataclass(frozen=True)
 class Shard:
-    """A finished shard: its number, a row a point, and the seconds it took its worker."""
+    """A finished shard: its number, a row a point, and the seconds it took its worker.
+
+    None of these where they tell nothing of other shards.
+    """
 
     number: int
     rows: Columns
-    seconds: float
+    seconds: float | None
 
 
 def run_shard(sweep: Sweep, number: int) -> Shard:

@@ -1,0 +1,182 @@
+"""Running the shards of a sweep on an NVIDIA GPU: all cores build the points, the GPU runs them.
+
+What comes of it are the rows of a run on the CPU. That is looked at each time: of every launch some points are built
+from the file once more and run on the CPU, and a difference ends the sweep. A shard with a point that has no place on
+the GPU runs on the core that builds it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+
+from ringscope.engine.batch import Gpu, Lot, Ran, digest
+from ringscope.engine.frame import SEED, Frame
+from ringscope.engine.run import Totals
+from ringscope.engine.state import Array
+from ringscope.errors import InputError, RingscopeError
+from ringscope.records import dataclass, field, replace
+from ringscope.scenario.build import build
+from ringscope.scenario.outcome import simulate
+from ringscope.scenario.schema import Draft
+from ringscope.scenario.sweep.points import Sweep
+from ringscope.scenario.sweep.results import Asked, Columns, Runs
+from ringscope.scenario.sweep.shards import Shard, on_all_cores
+from ringscope.scenario.sweep.templates import Builder
+
+LAUNCH_RUNS = 1 << 15
+"""So many runs keep an H200 busy; what a kill may cost."""
+LAUNCH_EVENTS = 4 << 30
+"""A launch that has more events takes seconds, and progress is told only after it."""
+SAMPLE = 4
+"""Points of a launch that the CPU runs, too."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A shard ready for the GPU.
+
+    Attributes:
+        number: the shard's.
+        points: those that are not ``refused``, in order; each has as many runs as replications.
+        lots: their runs, by structure.
+        rows: of the whole shard, where the CPU ran it.
+    """
+
+    number: int
+    points: tuple[int, ...] = ()
+    asked: tuple[Asked, ...] = ()
+    refused: dict[int, str] = field(default_factory=dict)
+    lots: tuple[Lot, ...] = ()
+    rows: Columns | None = None
+
+    @property
+    def runs(self) -> int:
+        """How many."""
+        return sum(point.replications for point in self.asked)
+
+    @property
+    def events(self) -> int:
+        """About how many."""
+        return sum(int(lot.cost.sum()) for lot in self.lots)
+
+
+def pack(sweep: Sweep, number: int) -> Packed:
+    """Build the points of a shard."""
+    points: list[int] = []
+    asked: list[Asked] = []
+    refused: dict[int, str] = {}
+    frames: dict[int, tuple[Frame, list[Array], list[int], list[int]]] = {}
+    place = 0
+    for at in sweep.shard(number):
+        try:
+            point = sweep.builder.point(sweep.values(at))
+            if point.template is not None and point.numbers is not None:
+                frame, numbers = point.template.frame, point.numbers
+            else:  # a structure of its own
+                frame = Frame(point.built.spec, range(len(point.built.spec.threads)))
+                numbers = frame.own
+        except ValueError:
+            return Packed(number, rows=sweep.rows(sweep.shard(number)))
+        except RingscopeError as error:
+            refused[at] = str(error)
+            continue
+        points.append(at)
+        asked.append(Asked.of(point.scenario, point.built))
+        _, rows, until, places = frames.setdefault(id(frame), (frame, [], [], []))
+        for replication in range(point.scenario.replications):
+            row = numbers.copy()
+            row[SEED] = (point.scenario.seed + replication) & 0xFFFFFFFF
+            rows.append(row)
+            until.append(point.scenario.horizon_ns)
+            places.append(place)
+            place += 1
+    lots = tuple(
+        Lot.of(frame, np.array(rows), np.array(until), np.array(places))
+        for frame, rows, until, places in frames.values()
+    )
+    return Packed(number, tuple(points), tuple(asked), refused, lots)
+
+
+def run_shards(sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[Shard]:
+    """Run the shards and give them as they finish, launch by launch; the rows are those of a run on the CPU.
+
+    Raises:
+        InputError: no GPU can be used, a worker died, or the GPU's runs are not the CPU's.
+    """
+    packs = map(partial(pack, sweep), numbers) if workers == 1 else on_all_cores(pack, sweep, numbers, workers)
+    with ThreadPoolExecutor(1) as thread:  # the GPU's: packs come in and rows go out meanwhile
+        gpu = thread.submit(Gpu).result()
+        launched: deque[tuple[list[Packed], Future[tuple[Ran, float | None]]]] = deque()
+        waiting: list[Packed] = []
+        first = True
+        for packed in packs:
+            waiting.append(packed)
+            full = sum(one.runs for one in waiting) >= LAUNCH_RUNS or sum(one.events for one in waiting) > LAUNCH_EVENTS
+            if first or full:  # the first is small: compiling is done with it
+                launched.append((waiting, thread.submit(_launch, gpu, waiting)))
+                waiting, first = [], False
+            while launched and (launched[0][1].done() or len(launched) > 2):
+                yield from _shards(sweep, *launched.popleft())
+        if waiting:
+            launched.append((waiting, thread.submit(_launch, gpu, waiting)))
+        while launched:
+            yield from _shards(sweep, *launched.popleft())
+
+
+def _launch(gpu: Gpu, packs: Sequence[Packed]) -> tuple[Ran, float | None]:
+    """What the packs gave, and the seconds that it took; the first launch has a compilation in it and tells none."""
+    begun, compiled = time.perf_counter(), gpu.seconds > 0
+    lots, at = [], 0
+    for packed in packs:
+        lots += [replace(lot, places=lot.places + at) for lot in packed.lots]
+        at += packed.runs
+    ran = gpu.run(lots)
+    return ran, time.perf_counter() - begun if compiled else None
+
+
+def _shards(sweep: Sweep, packs: Sequence[Packed], running: Future[tuple[Ran, float | None]]) -> Iterator[Shard]:
+    ran, seconds = running.result()
+    _compare(sweep, packs, ran)
+    begun = 0
+    for packed in packs:
+        end = begun + packed.runs
+        first = ran.ends[begun - 1] if begun else 0
+        points = sweep.shard(packed.number)
+        if packed.rows is not None:
+            columns = packed.rows
+        elif ((ran.beyond >= begun) & (ran.beyond < end)).any():
+            columns = sweep.rows(points)  # the CPU says what of it is refused, and why
+        else:
+            ends = ran.ends[begun:end] - first
+            runs = Runs.of(ran.g[begun:end], ran.log[first : first + (ends[-1] if len(ends) else 0)], ends)
+            columns = sweep.columns(points, packed.refused, packed.asked, runs)
+        begun = end
+        yield Shard(packed.number, columns, None if seconds is None else seconds / len(packs))
+
+
+def _compare(sweep: Sweep, packs: Sequence[Packed], ran: Ran) -> None:
+    """Run some points on the CPU, built from the file and by themselves; InputError where they are others."""
+    every = [
+        (point, asked.replications)
+        for packed in packs
+        for point, asked in zip(packed.points, packed.asked, strict=True)
+    ]
+    places = np.cumsum([0, *(replications for _, replications in every)]).tolist()
+    gone = set(ran.beyond.tolist())
+    draw = random.Random(packs[0].number)  # noqa: S311 - a sample, no secret
+    for at in draw.sample(range(len(every)), min(SAMPLE, len(every))):
+        point, _ = every[at]
+        if gone & set(range(places[at], places[at + 1])):
+            continue
+        alone = Builder(Draft.of(sweep.text, sweep.file), sweep.axes, sweep.folder, sweep.times)
+        outcome = simulate(build(alone.scenario(sweep.values(point))))
+        for log, totals, run in zip(outcome.logs, outcome.totals, range(places[at], places[at + 1]), strict=True):
+            if digest(log, totals) != digest(ran.log_of(run), Totals.of(ran.g[run])):
+                raise InputError(f"the GPU runs point {point} otherwise than the CPU", todo="leave out --cuda")
