@@ -113,7 +113,7 @@ def test_a_point_of_a_template_is_the_point_built_from_the_file(over: list[str],
             continue
         point = sweep.builder.point(sweep.values(number))
         assert point.scenario == scenario
-        assert Asked.of(scenario, point.built) == Asked.of(scenario, plain)
+        assert point.asked == Asked.of(scenario, plain)
         assert (point.built.spec.machine, point.built.spec.queues) == (plain.spec.machine, plain.spec.queues)
         if point.template is not None and point.numbers is not None:
             same(point.template.frame.state(point.numbers), state.build(plain.spec))

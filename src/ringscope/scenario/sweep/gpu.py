@@ -21,12 +21,12 @@ from ringscope.engine.frame import SEED, Frame
 from ringscope.engine.run import Totals
 from ringscope.engine.state import Array
 from ringscope.errors import InputError, RingscopeError
-from ringscope.records import dataclass, field, replace
+from ringscope.records import dataclass, replace
 from ringscope.scenario.build import build
 from ringscope.scenario.outcome import simulate
 from ringscope.scenario.schema import Draft
 from ringscope.scenario.sweep.points import Sweep
-from ringscope.scenario.sweep.results import Asked, Columns, Runs
+from ringscope.scenario.sweep.results import Asked, Columns, Runs, read_out
 from ringscope.scenario.sweep.shards import Shard, on_all_cores
 from ringscope.scenario.sweep.templates import Builder
 
@@ -44,17 +44,22 @@ class Packed:
 
     Attributes:
         number: the shard's.
-        points: those that are not ``refused``, in order; each has as many runs as replications.
+        head: what its rows begin with.
+        asked: of the points that are not refused, in order; each has as many runs as replications.
         lots: their runs, by structure.
-        rows: of the whole shard, where the CPU ran it.
+        whole: the CPU has run the shard: the head is all of its rows.
     """
 
     number: int
-    points: tuple[int, ...] = ()
+    head: Columns
     asked: tuple[Asked, ...] = ()
-    refused: dict[int, str] = field(default_factory=dict)
     lots: tuple[Lot, ...] = ()
-    rows: Columns | None = None
+    whole: bool = False
+
+    @property
+    def points(self) -> list[int]:
+        """Those that are not refused."""
+        return [point for point, why in zip(self.head["point"], self.head["refused"], strict=True) if why is None]
 
     @property
     def runs(self) -> int:
@@ -69,7 +74,6 @@ class Packed:
 
 def pack(sweep: Sweep, number: int) -> Packed:
     """Build the points of a shard."""
-    points: list[int] = []
     asked: list[Asked] = []
     refused: dict[int, str] = {}
     frames: dict[int, tuple[Frame, list[Array], list[int], list[int]]] = {}
@@ -83,12 +87,11 @@ def pack(sweep: Sweep, number: int) -> Packed:
                 frame = Frame(point.built.spec, range(len(point.built.spec.threads)))
                 numbers = frame.own
         except ValueError:
-            return Packed(number, rows=sweep.rows(sweep.shard(number)))
+            return Packed(number, sweep.rows(sweep.shard(number)), whole=True)
         except RingscopeError as error:
             refused[at] = str(error)
             continue
-        points.append(at)
-        asked.append(Asked.of(point.scenario, point.built))
+        asked.append(point.asked)
         _, rows, until, places = frames.setdefault(id(frame), (frame, [], [], []))
         for replication in range(point.scenario.replications):
             row = numbers.copy()
@@ -101,7 +104,7 @@ def pack(sweep: Sweep, number: int) -> Packed:
         Lot.of(frame, np.array(rows), np.array(until), np.array(places))
         for frame, rows, until, places in frames.values()
     )
-    return Packed(number, tuple(points), tuple(asked), refused, lots)
+    return Packed(number, sweep.head(sweep.shard(number), refused), tuple(asked), lots)
 
 
 def run_shards(sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[Shard]:
@@ -144,21 +147,19 @@ def _launch(gpu: Gpu, packs: Sequence[Packed]) -> tuple[Ran, float | None]:
 def _shards(sweep: Sweep, packs: Sequence[Packed], running: Future[tuple[Ran, float | None]]) -> Iterator[Shard]:
     ran, seconds = running.result()
     _compare(sweep, packs, ran)
+    asked = [point for packed in packs for point in packed.asked]
+    found = read_out(asked, Runs.of(ran.g, ran.log, ran.ends), sweep.kinds) if asked else {}
+    beyond = set(np.searchsorted(np.cumsum([point.replications for point in asked]), ran.beyond, "right").tolist())
     begun = 0
     for packed in packs:
-        end = begun + packed.runs
-        first = ran.ends[begun - 1] if begun else 0
-        points = sweep.shard(packed.number)
-        if packed.rows is not None:
-            columns = packed.rows
-        elif ((ran.beyond >= begun) & (ran.beyond < end)).any():
-            columns = sweep.rows(points)  # the CPU says what of it is refused, and why
-        else:
-            ends = ran.ends[begun:end] - first
-            runs = Runs.of(ran.g[begun:end], ran.log[first : first + (ends[-1] if len(ends) else 0)], ends)
-            columns = sweep.columns(points, packed.refused, packed.asked, runs)
-        begun = end
-        yield Shard(packed.number, columns, None if seconds is None else seconds / len(packs))
+        mine = range(begun, begun + len(packed.asked))
+        begun = mine.stop
+        rows = packed.head
+        if beyond.intersection(mine):
+            rows = sweep.rows(sweep.shard(packed.number))  # the CPU says what of it is refused, and why
+        elif not packed.whole:
+            rows = sweep.completed(rows, {name: values[mine.start : mine.stop] for name, values in found.items()})
+        yield Shard(packed.number, rows, None if seconds is None else seconds / len(packs))
 
 
 def _compare(sweep: Sweep, packs: Sequence[Packed], ran: Ran) -> None:
@@ -166,6 +167,7 @@ def _compare(sweep: Sweep, packs: Sequence[Packed], ran: Ran) -> None:
     every = [
         (point, asked.replications)
         for packed in packs
+        if not packed.whole
         for point, asked in zip(packed.points, packed.asked, strict=True)
     ]
     places = np.cumsum([0, *(replications for _, replications in every)]).tolist()

@@ -177,7 +177,8 @@ class Sweep:
         runs = Runs.of(
             np.array(rows, GLOBAL), np.concatenate([np.empty(0, LOG), *logs]), np.cumsum([len(log) for log in logs])
         )
-        return self.columns(numbers, refused, asked, runs)
+        head = self.head(numbers, refused)
+        return self.completed(head, read_out(asked, runs, self.kinds) if asked else {})
 
     def row(self, number: int) -> dict[str, Any]:
         """Run one point."""
@@ -196,28 +197,36 @@ class Sweep:
             engine.run(point.scenario.horizon_ns)
             rows.append(engine.state.g[0].copy())
             logs.append(engine.log.copy())
-        return Asked.of(point.scenario, point.built), rows, logs
+        return point.asked, rows, logs
 
-    def columns(self, numbers: Sequence[int], refused: dict[int, str], asked: Sequence[Asked], runs: Runs) -> Columns:
-        """The rows of points, of which those that are not ``refused`` were ``asked`` and have ``runs``."""
+    def head(self, numbers: Sequence[int], refused: dict[int, str]) -> Columns:
+        """What rows begin with: the points, their values, and why those that are refused are."""
         columns: Columns = {"point": list(numbers)}
-        for at, axis in enumerate(self.axes):
-            columns[axis.column] = [axis.cell(self.point(number)[at]) for number in numbers]
+        values = zip(*(self.point(number) for number in numbers), strict=True)
+        for axis, mine in zip(self.axes, values, strict=True):
+            columns[axis.column] = [axis.cell(value) for value in mine]
         columns["refused"] = [refused.get(number) for number in numbers]
-        found = read_out(asked, runs, self._kinds) if asked else {}
-        for name in self.metrics:
-            values = iter(found.get(name, ()))
-            columns[name] = [None if number in refused else next(values) for number in numbers]
         return columns
 
+    def completed(self, head: Columns, found: Columns) -> Columns:
+        """Whole rows: with what was ``found`` for the points that are not refused."""
+        refused = head["refused"]
+        if not any(refused):
+            return head | found
+        rest = {name: iter(found.get(name, ())) for name in self.metrics}
+        return head | {
+            name: [next(values) if why is None else None for why in refused] for name, values in rest.items()
+        }
+
     @cached_property
-    def _kinds(self) -> list[str]:
+    def kinds(self) -> list[str]:
+        """The names of the kinds of processes."""
         return [kind.name for kind in self.builder.scenario([]).processes]
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
         """The names of the results of every point, in order."""
-        return names(self._kinds)
+        return names(self.kinds)
 
 
 @lru_cache(maxsize=1)

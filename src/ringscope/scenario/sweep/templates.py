@@ -28,6 +28,7 @@ from ringscope.records import dataclass, replace
 from ringscope.scenario.build import Built, Requests, Role, build, play, source
 from ringscope.scenario.schema import Draft, KernelTimes, Scenario, read_table
 from ringscope.scenario.sweep.axes import Axis, wrong
+from ringscope.scenario.sweep.results import Asked
 from ringscope.scenario.toml import Table, put
 
 Part = TypeVar("Part")
@@ -58,6 +59,7 @@ class Template:
     Attributes:
         built: the point that it was made of.
         frame: the same, to the engine.
+        asked: what has to be known to read runs of so many ns, ns of warm-up and replications.
 
     Raises:
         InputError, KfdError: the point is refused.
@@ -79,6 +81,12 @@ class Template:
             self._seats.append(([at[queue] for queue in mine[0].rings], [at[queue] for queue in mine[0].engines]))
             threads += [index] * sum(len(actor.rings) for actor in mine)
         self._costs = lru_cache(maxsize=64)(self._costs_of)
+        asked = Asked.of(scenario, self.built)
+        self.asked = lru_cache(maxsize=64)(
+            lambda horizon_ns, warmup_ns, replications: replace(
+                asked, horizon_ns=horizon_ns, warmup_ns=warmup_ns, replications=replications
+            )
+        )
         try:
             self.frame = Frame(self.built.spec, threads)
         except ValueError as error:
@@ -116,6 +124,14 @@ class Point:
     built: Built
     template: Template | None = None
     numbers: Array | None = None
+
+    @property
+    def asked(self) -> Asked:
+        """What has to be known to read its runs."""
+        scenario = self.scenario
+        if self.template is None:
+            return Asked.of(scenario, self.built)
+        return self.template.asked(scenario.horizon_ns, scenario.warmup_ns, scenario.replications)
 
     def engine(self, replication: int) -> Engine:
         """At time zero; good until that of the next point or replication."""
