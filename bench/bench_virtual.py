@@ -56,6 +56,11 @@ def run() -> list[Row]:
             "< 25 us",
         ),
         Row(
+            "of it the supervisor's CPU time",
+            f"{free['ioctl_cpu'] / 1000:.1f} us",
+            f"sleeps {free['ioctl_sleeps']:.2f} times a call",
+        ),
+        Row(
             "the same, pinned apart",
             f"{apart['ioctl'] / 1000:.1f} us",
             f"getppid {apart['syscall']:.0f} ns",
@@ -68,7 +73,12 @@ def run() -> list[Row]:
             f"{apart['barrier'] / apart['syscall']:.0f}x",
             "< 8 us",
         ),
-        Row("idle device, one queue", f"{100 * free['idle']:.1f} % of a CPU", goal="< 3 %"),
+        Row(
+            "idle device, one queue",
+            f"{100 * free['idle']:.1f} % of a CPU",
+            f"{free['idle_wakes']:.0f} wake-ups a second",
+            goal="< 3 %",
+        ),
     ]
     root = ROOTS[-1]
     if not root.ready:

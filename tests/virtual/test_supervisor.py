@@ -11,6 +11,7 @@ import pytest
 from exec_runs import PROJECT, Runner
 
 from ringscope.virtual import seccomp, topology
+from ringscope.virtual.supervisor import nap_ms
 from ringscope.virtual.files import Tree
 
 
@@ -210,3 +211,11 @@ def test_what_is_served_lies_below_what_is_claimed() -> None:
     files = topology.files(model_of("mi308x"), MachineSpec.of("mi308x").nodes[0])
     for path in (*files, *topology.LINKS):
         assert any(path == root or path.startswith(root + "/") for root in topology.ROOTS), path
+
+
+@pytest.mark.parametrize("idle_ms", [0, 2, 7, 8, 9, 20, 63, 64, 65, 1000, 86_400_000])
+def test_a_packet_waits_for_an_eighth_of_the_pause_and_never_longer_than_8_ms(idle_ms: int) -> None:
+    nap = nap_ms(idle_ms * 1_000_000)
+    assert 1 <= nap <= 8
+    assert nap <= max(1, idle_ms / 8)
+    assert nap_ms(10**9 + idle_ms * 1_000_000) == 8, "an idle device costs 125 looks a second"

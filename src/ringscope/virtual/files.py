@@ -46,10 +46,12 @@ class Tree:
         self._written: dict[str, dict[str, str]] = {}
         for path, content in files.items():
             self._write(path, content)
+        self._links: dict[str, str] = {}
         for path, target in links.items():
             where = Path(self.folder + path)
             where.parent.mkdir(parents=True, exist_ok=True)
             where.symlink_to(target)
+            self._links[path] = os.path.normpath(f"{path}/../{target}")
         for device in DEVICES:
             self._write(device, "")
 
@@ -90,7 +92,10 @@ class Tree:
 
     def followed(self, path: str) -> str:
         """The virtual path that a virtual path leads to, links followed."""
-        return os.path.realpath(self.folder + path)[len(self.folder) :]
+        for link, target in self._links.items():
+            if path == link or path.startswith(f"{link}/"):
+                return target + path[len(link) :]
+        return path
 
     def real(self, path: str, opening: bool = False) -> str:
         """Where a virtual path lies in the folder, after what is live there has been refreshed."""

@@ -41,11 +41,14 @@ if TYPE_CHECKING:
     from ringscope.virtual.record import Recorder
 
 _SIGNAL_CHECK_NS = 20_000_000
+_HOUR_S = 3600.0
 _SVM_SET, _SVM_GET = 0, 1
 _SVM_PREFERRED, _SVM_PREFETCH, _SVM_ACCESS, _SVM_IN_PLACE, _SVM_NO_ACCESS, _SVM_SET_FLAGS, _SVM_CLEAR, _SVM_GRAIN = (
     range(8)
 )
 _UNDEFINED = 0xFFFFFFFF
+_READS, _WRITES = 1 << 30, 1 << 31
+"""Direction bits of an ioctl's number: the driver reads its argument, writes it back."""
 _SHOWN = 8
 """Most kinds of unknown call that the summary names."""
 
@@ -177,7 +180,7 @@ class Gpu:
         if not files.is_kfd(name):
             return False
         client = self._by_descriptor.get(name)
-        if client is None or not os.path.exists(f"/proc/{client.pid}/task/{call.tid}"):  # noqa: PTH110
+        if client is None or not remote.within(call.tid, client.pid):
             # Inherited over fork (or left by one that has gone): the driver serves only the process that opened.
             self.reply(call, errno.EBADF)
             return True
@@ -197,8 +200,10 @@ class Gpu:
         before = b""
         self.calls[handler.__name__] += 1
         try:
-            before = remote.read(call.tid, call.where, size) if size else b""
-            arguments = bytearray(before)
+            # As the driver does: what a call only gives back starts as zeros.
+            if size and request & _READS:
+                before = remote.read(call.tid, call.where, size)
+            arguments = bytearray(before or bytes(size))
             if size < ioctls.SIZES.get(request & 0xFF, 0):
                 arguments.extend(bytes(ioctls.SIZES[request & 0xFF] - size))
             try:
@@ -211,7 +216,7 @@ class Gpu:
                 error, why = refused.errno or errno.EFAULT, refused.strerror or ""
             except struct.error:
                 error, why = errno.EINVAL, "the argument is too short"
-            if request >> 31 and arguments != before:
+            if request & _WRITES and arguments != before:
                 # As the driver does: results go out even when the call failed.
                 remote.write(call.tid, call.where, arguments[:size])
         except OSError as fault:
@@ -541,12 +546,19 @@ class Gpu:
         """Expire waits and notice signals to waiting threads; returns seconds until it is needed again."""
         while self._timers and self._timers[0][0] <= now_ns:
             heapq.heappop(self._timers)[2]()
-        if not self._waits:
-            return max(0.0, (self._timers[0][0] - now_ns) / 1e9) if self._timers else 3600.0
+        due = [self._timers[0][0]] if self._timers else []
+        if self._waits:
+            due += self._expire(now_ns)
+        timed = self.processor.kernels.timed
+        if timed and (event := timed.next_event_ns) is not None:
+            due.append(event)
+        return max(0, min(due) - time.monotonic_ns()) / 1e9 if due else _HOUR_S
+
+    def _expire(self, now_ns: int) -> list[int]:
+        """Answer the waits whose time is over; returns when the others are to be looked at again."""
         check = now_ns >= self._next_check_ns
         if check:
             self._next_check_ns = now_ns + _SIGNAL_CHECK_NS
-        nearest = self._next_check_ns
         left = []
         for client, wait in self._waits:
             if wait.done:
@@ -559,12 +571,8 @@ class Gpu:
                 wait.finish(1, errno.EINTR)
             else:
                 left.append((client, wait))
-                if wait.deadline_ns is not None:
-                    nearest = min(nearest, wait.deadline_ns)
         self._waits = left
-        if self._timers:
-            nearest = min(nearest, self._timers[0][0])
-        return max(0.0, (nearest - time.monotonic_ns()) / 1e9)
+        return [self._next_check_ns, *(wait.deadline_ns for _, wait in left if wait.deadline_ns is not None)]
 
     def summary(self) -> list[str]:
         """What the run amounted to, in lines for stderr."""

@@ -13,6 +13,7 @@ import fcntl
 import os
 import signal
 import struct
+from contextlib import suppress
 
 from ringscope.errors import InputError
 
@@ -39,7 +40,9 @@ READS_PATH = {
 FSTAT = 5
 IOCTL = 16
 
-_RECV, _SEND, _ID_VALID, _ADDFD = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
+_RECV, _SEND, _ID_VALID, _ADDFD, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
+_SYNC_WAKE_UP = 1
+_NOTHING = bytes(80)
 _CONTINUE = 1
 _ADDFD_SEND = 2
 _SYS_SECCOMP, _SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 317, 1, 1 << 3, 1 << 5
@@ -129,12 +132,24 @@ class Listener:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self._call = bytearray(80)
+        self._call = bytearray(_NOTHING)
         self._answer = bytearray(24)
+        self._shares_core = False
+
+    def share_core(self, share: bool) -> None:
+        """Whether caller and supervisor wake each other on the core they are on, instead of waking one that sleeps.
+
+        Right for a supervisor that sleeps as soon as it has answered; one that goes on polling would keep its caller
+        from that core, or be kept from it. Before Linux 6.6 there is no choice.
+        """
+        if share != self._shares_core:
+            self._shares_core = share
+            with suppress(OSError):
+                fcntl.ioctl(self.fd, _SET_FLAGS, _SYNC_WAKE_UP if share else 0)
 
     def receive(self) -> Notification | None:
         """The next call, or None when its thread has gone in the meantime."""
-        self._call[:] = bytes(80)
+        self._call[:] = _NOTHING  # the kernel insists
         try:
             fcntl.ioctl(self.fd, _RECV, self._call, True)
         except OSError:

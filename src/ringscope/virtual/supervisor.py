@@ -1,7 +1,9 @@
 """Starts a program under the virtual GPU and serves it until the last of its processes has gone.
 
-One thread and one loop: calls from the kernel, deaths of clients, doorbells, deadlines. It polls while there is work
-and falls back to sleeping a millisecond at a time when queues are idle, and to sleeping for good when there are none.
+One thread and one loop: calls from the kernel, deaths of clients, doorbells, deadlines. A doorbell is memory, which
+wakes nobody: while there is work they are polled; when there is none, between naps that grow with the pause, so that a
+packet waits for at most an eighth of the time in which nothing happened, and never longer than 8 ms. Any call of a
+program (a wait for an event is one) ends a nap. Without queues the loop sleeps until it is called.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ from ringscope.virtual.ioctls import Call
 
 _SPIN_NS = 2_000_000
 """How long doorbells are polled without sleeping after the last work."""
-_NAP_MS = 1
+_NAP_MS = 1, 8
+"""Shortest and longest nap between two looks at doorbells after that."""
+_PATIENCE = 8
+"""A nap is the time since the last work divided by this."""
 _QUANTUM_NS = 10_000_000
 """Time slice of an over-subscribed device: MAP_PROCESS says 10, taken as milliseconds (facts §5.3, inferred)."""
 ENVIRONMENT = {"HSA_USERPTR_FOR_PAGED_MEM": "0"}
@@ -71,6 +76,12 @@ def _become(program: str, command: Sequence[str], environment: Mapping[str, str]
     os._exit(127)
 
 
+def nap_ms(idle_ns: int) -> float:
+    """How long to sleep before doorbells are looked at again, when the last work is so long ago."""
+    shortest, longest = _NAP_MS
+    return max(shortest, min(idle_ns / (_PATIENCE * 1e6), longest))
+
+
 def check_access(pid: int) -> None:
     """Whether this process may look into the program's memory; InputError saying what to allow when not."""
     here = remote.probe()
@@ -111,7 +122,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until nobody is left under the filter; returns the program's exit code (128 + n for signal n)."""
-        listener, gpu = self._listener.fd, self._gpu
+        listener, gpu = self._listener, self._gpu
         processor = gpu.processor
         turn, rings = processor.turn, processor.rings
         poll = self._poll.poll
@@ -119,17 +130,18 @@ class Supervisor:
         due = slice_ends = 0
         while True:
             now = time.monotonic_ns()
-            if rings and now - last_work < _SPIN_NS:
+            idle = now - last_work
+            if rings and idle < _SPIN_NS:
                 wait: float = 0
-            elif now >= due:
-                wait = gpu.tick(now) * 1000
-                due = now + int(wait * 1_000_000)
-                wait = min(wait, _NAP_MS) if rings else wait
             else:
-                wait = _NAP_MS if rings else (due - now) / 1_000_000
+                if now >= due:
+                    due = now + int(gpu.tick(now) * 1e9)
+                wait = (due - now) / 1e6
+                if rings:
+                    wait = min(wait, nap_ms(0 if processor.starved else idle))
             for fd, what in poll(wait):
                 last_work = now
-                if fd != listener:
+                if fd != listener.fd:
                     if act := self._watched.get(fd):
                         act()
                 elif what & select.POLLIN:
@@ -137,6 +149,8 @@ class Supervisor:
                     self._serve()
                 else:
                     return self._exit_code()
+            # Polling doorbells takes a core of its own.
+            listener.share_core(not rings)
             if rings and turn():
                 last_work = time.monotonic_ns()
                 due = 0

@@ -175,12 +175,16 @@ class Timed:
         self._flights.append(flight)
         return flight
 
+    @property
+    def next_event_ns(self) -> int | None:
+        """When something happens to a kernel under way, on the host's monotonic clock; None when none is."""
+        due = self._engine.next_event if self._flights else None
+        return None if due is None else self._origin + due
+
     def finished(self) -> list[Flight]:
         """The kernels that have ended by now and were not told yet, in the order of their ends."""
-        if not self._flights:
-            return []
-        now, due = self._now(), self._engine.next_event
-        if due is None or due > now:
+        due, now = self.next_event_ns, self._now()
+        if due is None or due > self._origin + now:
             return []
         self._engine.run(now)
         done, under_way = [], []

@@ -25,16 +25,23 @@ static void report(const char *what) {
   printf("%s %.0f %.0f\n", what, taken[ROUNDS / 2], taken[ROUNDS * 99 / 100]);
 }
 
-// CPU time of the supervisor so far, in clock ticks.
-static long supervisor_ticks(void) {
-  char path[64], line[1024];
-  snprintf(path, sizeof path, "/proc/%d/stat", getppid());
+// What the supervisor used so far: ns of CPU time, and how often it slept.
+struct use {
+  double cpu, sleeps;
+};
+
+static struct use supervisor(void) {
+  struct use use = {0, 0};
+  char path[64], line[256];
+  snprintf(path, sizeof path, "/proc/%d/schedstat", getppid());
   FILE *file = fopen(path, "r");
-  if (!file || !fgets(line, sizeof line, file)) return 0;
+  if (!file || fscanf(file, "%lf", &use.cpu) != 1) return use;
   fclose(file);
-  long user = 0, system = 0;
-  sscanf(strrchr(line, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld", &user, &system);
-  return user + system;
+  snprintf(path, sizeof path, "/proc/%d/status", getppid());
+  file = fopen(path, "r");
+  while (file && fgets(line, sizeof line, file)) sscanf(line, "voluntary_ctxt_switches: %lf", &use.sleeps);
+  if (file) fclose(file);
+  return use;
 }
 
 int main(int argc, char **argv) {
@@ -57,12 +64,15 @@ int main(int argc, char **argv) {
     taken[i] = now() - began;
   }
   report("syscall");
+  struct use before = supervisor();
   for (int i = 0; i < ROUNDS; i++) {
     double began = now();
     if (ioctl(kfd, KFD_CALL(0x01, 8, 2), version)) return 5;
     taken[i] = now() - began;
   }
   report("ioctl");
+  struct use after = supervisor();
+  printf("ioctl_cpu %.0f 0\nioctl_sleeps %.2f 0\n", (after.cpu - before.cpu) / ROUNDS, (after.sleeps - before.sleeps) / ROUNDS);
   for (int i = 0; i < ROUNDS; i++) {
     *value = 1;
     double began = now();
@@ -72,10 +82,11 @@ int main(int argc, char **argv) {
   }
   report("barrier");
   usleep(20000);  // out of the polling that follows work
-  long before = supervisor_ticks();
+  before = supervisor();
   double began = now();
   usleep(1000u * (unsigned)atoi(argv[6]));
-  double ticks = (double)(supervisor_ticks() - before) / (double)sysconf(_SC_CLK_TCK);
-  printf("idle %.4f 0\n", ticks / ((now() - began) / 1e9));
+  after = supervisor();
+  double seconds = (now() - began) / 1e9;
+  printf("idle %.4f 0\nidle_wakes %.0f 0\n", (after.cpu - before.cpu) / 1e9 / seconds, (after.sleeps - before.sleeps) / seconds);
   return 0;
 }
