@@ -7,6 +7,7 @@ from virtual_machines import Bench, bench
 from ringscope.parts import pm4 as table
 from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.virtual import aql, events, pm4
+from ringscope.virtual.codeobject import Needs
 from ringscope.virtual.kernels import Dispatch, Policy
 from ringscope.virtual.ring import Ring
 
@@ -121,20 +122,40 @@ def test_a_dispatch_is_refused_like_any_kernel(capsys: pytest.CaptureFixture[str
         assert capsys.readouterr().err
 
 
+def launched(b: Bench, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Dispatch, Needs]]:
+    """The kernels that are given their time from here on, and what a wave of each needs."""
+    from ringscope.virtual.timed import Flight
+
+    found: list[tuple[Dispatch, Needs]] = []
+
+    def dispatch(ring: Ring, name: str, job: Dispatch, needs: Needs, barrier: bool) -> Flight:
+        found.append((job, needs))
+        return Flight(ring, 0, name, 0, job, 0)
+
+    monkeypatch.setattr(b.processor.kernels.timed, "dispatch", dispatch)
+    return found
+
+
 def test_work_items_may_be_counted_instead_of_workgroups(monkeypatch: pytest.MonkeyPatch) -> None:
     with bench(Policy.TIME) as b:
-        grids = []
-
-        from ringscope.virtual.timed import Flight
-
-        def dispatch(ring: Ring, name: str, job: Dispatch, *how: object) -> Flight:
-            grids.append(job.grid)
-            return Flight(ring, 0, name, 0, job, 0)
-
-        monkeypatch.setattr(b.processor.kernels.timed, "dispatch", dispatch)
+        found = launched(b, monkeypatch)
         ring, room = queue(b), b.memory()
         submit(b, ring, shader(b, room), *(packet(pm4.DISPATCH_DIRECT, 640, 4, 1, flag) for flag in (1, 1 << 5)))
-        assert grids == [(640 * 64, 8, 1), (640, 4, 1)]
+        assert [job.grid for job, _ in found] == [(640 * 64, 8, 1), (640, 4, 1)]
+
+
+def test_registers_and_lds_of_a_dispatch_are_those_that_the_queue_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench(Policy.TIME) as b:
+        found = launched(b, monkeypatch)
+        ring, room = queue(b), b.memory()
+        start = packet(pm4.DISPATCH_DIRECT, 1, 1, 1, 1)
+        resources = packet(pm4.SET_SH_REG, 0x212, 15 | 1 << 20, 5 << 15 | 1 << 24)
+        submit(b, ring, shader(b, room), start, resources, start)
+        assert [(job.group_bytes, needs) for job, needs in found] == [
+            (0, Needs(64, 8)),
+            (5 * 512, Needs(64, 128)),
+        ]
+        assert {job.kernel for job, _ in found} == {room}
 
 
 def test_what_came_before_a_wait_is_not_done_again() -> None:

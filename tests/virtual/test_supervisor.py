@@ -11,8 +11,8 @@ import pytest
 from exec_runs import PROJECT, Runner
 
 from ringscope.virtual import seccomp, topology
-from ringscope.virtual.supervisor import nap_ms
 from ringscope.virtual.files import Tree
+from ringscope.virtual.supervisor import nap_ms
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)])

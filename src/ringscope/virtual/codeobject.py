@@ -42,7 +42,12 @@ class Needs:
     def read(cls, descriptor: bytes, gfx: str) -> Needs:
         """From the 64 bytes of a kernel descriptor (LLVM AMDGPUUsage, COMPUTE_PGM_RSRC1 and kernel code properties)."""
         rsrc1, properties = struct.unpack_from("<I4xH", descriptor, 48)
-        wave_size = 32 if len(gfx) > 3 and properties & _WAVE32 else 64
+        return cls.of(rsrc1, bool(properties & _WAVE32), gfx)
+
+    @classmethod
+    def of(cls, rsrc1: int, wave32: bool, gfx: str) -> Needs:
+        """From COMPUTE_PGM_RSRC1, and whether waves of 32 work-items are asked for, where the target has them."""
+        wave_size = 32 if wave32 and len(gfx) > 3 else 64
         granule = 8 if wave_size == 32 or gfx in _UNIFIED else 4
         return cls(wave_size, ((rsrc1 & 63) + 1) * granule)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -119,10 +119,10 @@ class Kernels:
         else:
             ring.held = self._own(ring, kernel.name, job, Needs.read(kernel.descriptor, self._gfx), barrier)
 
-    def launch(self, cp: Processor, ring: Ring, name: str, workgroup: Sequence[int], grid: Sequence[int]) -> None:
-        """Time or refuse a kernel that a PM4 packet starts; both sizes are three numbers of work-items."""
-        job = Dispatch(3, (workgroup[0], workgroup[1], workgroup[2]), (grid[0], grid[1], grid[2]), 0, 0, 0, 0)
-        ring.busy.append(self._own(ring, name, job, Needs(), False))
+    def launch(self, ring: Ring, job: Dispatch, rsrc1: int, wave32: bool) -> None:
+        """Time or refuse a kernel that a PM4 packet starts; its code's address is all that is known of it by name."""
+        needs = Needs.of(rsrc1, wave32, self._gfx)
+        ring.busy.append(self._own(ring, f"with code at {job.kernel:#x}", job, needs, False))
 
     def _own(self, ring: Ring, name: str, job: Dispatch, needs: Needs, barrier: bool) -> Flight:
         """Start a kernel of the program's own; Fault when such kernels are refused."""

@@ -14,6 +14,7 @@ from ringscope.parts import pm4
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.virtual import signals
 from ringscope.virtual.faults import ERROR_PACKET, Fault, Stall
+from ringscope.virtual.kernels import Dispatch
 
 if TYPE_CHECKING:
     from ringscope.virtual.processor import Processor
@@ -33,10 +34,14 @@ FIDELITY = (
 DISPATCH_DIRECT, DISPATCH_INDIRECT, SET_SH_REG = 0x15, 0x16, 0x76
 SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL = 0x79, 0x46, 0x12, 0x28
 _QUIET = {pm4.NOP, pm4.ACQUIRE_MEM, SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL}
-_NUM_THREADS, _PGM = 0x207, 0x20C
-"""COMPUTE_NUM_THREAD_X and COMPUTE_PGM_LO as SET_SH_REG counts registers, from 0x2C00 (gc_9_*_offset.h)."""
+_NUM_THREADS, _PGM, _RSRC1, _RSRC2 = 0x207, 0x20C, 0x212, 0x213
+"""COMPUTE_NUM_THREAD_X, PGM_LO, PGM_RSRC1, PGM_RSRC2 as SET_SH_REG counts registers, from 0x2C00 (gc_9_*_offset.h)."""
+_LDS_GRANULE = 512
+"""Bytes that one step of COMPUTE_PGM_RSRC2.LDS_SIZE stands for (LLVM AMDGPUUsage: 128 dwords since GFX7)."""
 _THREAD_DIMENSIONS = 1 << 5
 """COMPUTE_DISPATCH_INITIATOR.USE_THREAD_DIMENSIONS: the packet counts work-items."""
+_WAVE32 = 1 << 15
+"""COMPUTE_DISPATCH_INITIATOR.CS_W32_EN (GFX10 on)."""
 _DEPTH = 4
 """Indirect buffers may call further ones this deep; hardware allows two levels, real clients use one."""
 
@@ -158,7 +163,9 @@ def _dispatch(cp: Processor, ring: Ring, counts: tuple[int, int, int], initiator
         raise Fault(ERROR_PACKET, f"PM4 dispatch of {counts}, workgroups of {size}, code at {code:#x}")
     unit = (1, 1, 1) if initiator & _THREAD_DIMENSIONS else size
     grid = [count * step for count, step in zip(counts, unit, strict=True)]
-    cp.kernels.launch(cp, ring, f"with code at {code:#x}", size, grid)
+    lds_bytes = (registers.get(_RSRC2, 0) >> 15 & 0x1FF) * _LDS_GRANULE
+    job = Dispatch(3, (size[0], size[1], size[2]), (grid[0], grid[1], grid[2]), 0, lds_bytes, code, 0)
+    cp.kernels.launch(ring, job, registers.get(_RSRC1, 0), bool(initiator & _WAVE32))
 
 
 def _release(cp: Processor, ring: Ring, packet: list[int]) -> None:
