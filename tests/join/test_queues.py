@@ -145,6 +145,12 @@ def test_each_device_that_both_states_have_is_accounted_for() -> None:
     assert [account.gpu_id for account in case.intervals] == [1, 3]
 
 
+def test_a_queue_without_a_slot_is_told_from_one_whose_slots_were_not_captured() -> None:
+    for sources, read in ((("mqds",), False), (("mqds", "hqds"), True)):
+        (queue,) = join_queues(machine({500: [7]}, mapped=False, sources=sources))
+        assert (queue.mapped, queue.slots_read) == ("none", read)
+
+
 def test_slots_whose_queue_mqds_does_not_list() -> None:
     whole = machine({500: [7], 501: [7]}, xccs=1)
     (gone,) = case_of((replace(whole, processes=whole.processes[:1]),)).states

@@ -94,13 +94,15 @@ class JoinedQueue:
 
     Values that a mapped queue changes (read and write pointer, VMID) come from the live slot when there is one, and
     from the saved MQD otherwise; :attr:`live` says which. ``name`` is what people call it: ``HIP #2`` (from 1 in
-    order of creation), ``ROCr internal``, ``SDMA #1``; ``qid 0`` when only sysfs tells of it.
+    order of creation), ``ROCr internal``, ``SDMA #1``; ``qid 0`` when only sysfs tells of it. ``slots_read`` says
+    whether the device's slots were captured, so that no slot means that none holds the queue.
     """
 
     process: Process
     queue: Queue
     slots: tuple[Slot, ...]
     name: str = ""
+    slots_read: bool = True
 
     @cached_property
     def _saved(self) -> Image | None:
@@ -304,6 +306,7 @@ def join_queues(snapshot: Snapshot) -> tuple[JoinedQueue, ...]:
         for hqd in device.hqds:
             if hqd.active:
                 slots.setdefault((device.gpu_id, mqd_address_of(hqd.image)), []).append(hqd)
+    read = {device.gpu_id for device in snapshot.devices if device.hqds}
     joined: list[JoinedQueue] = []
     for process in snapshot.processes:
         per_device: dict[int, list[JoinedQueue]] = {}
@@ -313,7 +316,8 @@ def join_queues(snapshot: Snapshot) -> tuple[JoinedQueue, ...]:
                 for mqd in queue.mqds:
                     holders = slots.get((queue.gpu_id, mqd_address_of(mqd.image)), ())
                     found += [Slot(hqd, mqd) for hqd in holders if hqd.xcc == mqd.xcc]
-            per_device.setdefault(queue.gpu_id, []).append(JoinedQueue(process, queue, tuple(found)))
+            one = JoinedQueue(process, queue, tuple(found), slots_read=queue.gpu_id in read)
+            per_device.setdefault(queue.gpu_id, []).append(one)
         for queues in per_device.values():
             joined += _named(queues)
     return tuple(joined)

@@ -363,7 +363,7 @@ def _slot(queue: JoinedQueue) -> str:
     if not queue.is_compute:
         return "SDMA"
     if not queue.slots:
-        return "none" if queue.queue.mqds else "?"
+        return "none" if queue.queue.mqds and queue.slots_read else "?"
     names = {slot.hqd.name for slot in queue.slots}
     if len(names) == 1:
         hqd = queue.slots[0].hqd
@@ -376,7 +376,7 @@ def _state(queue: JoinedQueue) -> str:
     waiting, written = queue.waiting, queue.written
     if waiting is None or written is None:
         return "saved" if queue.is_compute and queue.queue.mqds else ""
-    where = "mapped" if queue.live else "not in a slot"
+    where = "mapped" if queue.live else "not in a slot" if queue.slots_read else "saved"
     if waiting:
         return f"{where}, {count(waiting, queue.unit)} waiting"
     return f"{where}, idle" + (f", ran {count(written, queue.unit)}" if written else "")
