@@ -5,18 +5,16 @@ tests/stack/test_golden.py`` writes the texts anew.
 """
 
 from collections.abc import Iterable, Iterator
-from enum import EnumType
 from pathlib import Path
 
 import pytest
 
 from ringscope.records import fields
-from ringscope.stack import machine as machines
 from ringscope.stack import rocm
 from ringscope.stack.firmware import FirmwareSpec
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.kfd.records import CreateQueue, UpdateQueue
-from ringscope.stack.machine import DriverSpec, GartPlan, MachineSpec
+from ringscope.stack.machine import DriverSpec, GartPlan, Isolation, MachineSpec, QueueIds, SchedPolicy, Scheduling
 from ringscope.stack.rehearse import ProcessSpec, Rehearsal, rehearse
 
 FOLDER = Path(__file__).parent / "golden"
@@ -72,7 +70,7 @@ def defaults() -> str:
     for request in (CreateQueue, UpdateQueue):
         optional = [field for field in fields(request) if type(field.default) is not object]
         lines += [f"{request.__name__}.{field.name} = {field.default!r}" for field in optional]
-    for words in (value for value in vars(machines).values() if isinstance(value, EnumType) and list(value)):
+    for words in (SchedPolicy, QueueIds, Isolation, Scheduling):
         lines += [f"{words.__name__}: {', '.join(f'{word.name} {word.value}' for word in words)}"]
     for name, table in rocm.RULES.items():
         lines += [f"{name}: {era.since} to {era.until}: {era.value!r}" for era in table]

@@ -280,11 +280,15 @@ class TestDepth:
 
     def test_only_mode_2_looks_at_pipes(self) -> None:
         """Queues 1 and 2 are as light; on the pipe of queue 1 lies queue 5, which two streams share."""
+
+        def depth(queue: HwQueue) -> int:
+            return depths[queue.hsa.id]
+
         for mode, expected in ((1, 2), (2, 3)):
             depths = dict.fromkeys(range(9), 10)
             run = Run("develop", dynamic_queues=mode, gpu_max_hw_queues=8)
             settings = HipSettings(dynamic_queues=mode, gpu_max_hw_queues=8)
-            run.hip = HipDevice(run.program.rocr, MI308X, settings, depth=lambda queue, by=depths: by[queue.hsa.id])
+            run.hip = HipDevice(run.program.rocr, MI308X, settings, depth=depth)
             run.streams(*[NORMAL] * 8)
             depths[5] = 0
             assert q(*run.streams(NORMAL)) == [6]

@@ -6,6 +6,7 @@ from ringscope.errors import InputError
 from ringscope.recording import Kind
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.kfd import Kfd
+from ringscope.stack.kfd.records import Step, UpdateQueue
 from ringscope.stack.machine import MachineSpec
 from ringscope.stack.program import Program
 from ringscope.stack.rocm import RocmVersion, ThunkPriority
@@ -100,3 +101,16 @@ def test_numbers_are_those_of_the_headers() -> None:
     """hsa_queue_type_t of hsa.h, hsa_amd_queue_priority_t of hsa_ext_amd.h."""
     assert {kind.name: kind.value for kind in HsaQueueType} == {"MULTI": 0, "COOPERATIVE": 2}
     assert {level.name: level.value for level in HsaPriority} == {"LOW": 0, "NORMAL": 1, "HIGH": 2}
+
+
+def test_a_priority_leaves_a_queue_its_whole_share() -> None:
+    asked = []
+
+    class Asked(Kfd):
+        def update_queue(self, pid: int, request: UpdateQueue) -> tuple[Step, ...]:
+            asked.append((request.percentage, request.priority))
+            return super().update_queue(pid, request)
+
+    made = Program(Asked(MI308X), [NODE], 1, RocmVersion.parse("7.0"), HipSettings())
+    made.devices[0].stream_create(-1)
+    assert asked == [(100, 11)]

@@ -122,7 +122,7 @@ def test_a_cooperative_queue_gets_one_of_gws() -> None:
     asked = []
 
     class Counting(Kfd):
-        def alloc_queue_gws(self, pid: int, queue_id: int, num_gws: int) -> tuple[Step, ...]:
+        def alloc_queue_gws(self, pid: int, queue_id: int, num_gws: int = 1) -> tuple[Step, ...]:
             asked.append(num_gws)
             return super().alloc_queue_gws(pid, queue_id, num_gws)
 

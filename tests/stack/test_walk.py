@@ -95,8 +95,10 @@ def test_streams_are_counted_from_one() -> None:
 def test_what_is_inferred_is_marked() -> None:
     (one,) = walks(HIGH)
     assert {line.sure for line in one.packet if line.act == "runs workgroups"} == {False}
+    assert {line.sure for line in one.packet if line.act in {"fetches", "reports", "completes"}} == {False}
     (alone,) = walks(HIGH, part="mi210")
-    assert all(line.sure for line in alone.packet if line.layer == "CUs")
+    assert all(line.sure for line in alone.packet)
+    assert not any(" by XCC" in line.says or "1 × " in line.says for line in (*alone.lines, *alone.packet))
 
 
 def test_a_ring_is_told_in_its_unit_and_high_by_its_release() -> None:

@@ -15,7 +15,7 @@ from ringscope.stack.kfd import Kfd
 from ringscope.stack.kfd.records import Action, CreatedQueue, CreateQueue, KfdError, Step, UpdateQueue, hiq_dwords
 from ringscope.stack.machine import MachineSpec, QueueIds, SchedPolicy
 
-AQL = IoctlQueueType.COMPUTE_AQL
+AQL, BY_ENGINE = IoctlQueueType.COMPUTE_AQL, IoctlQueueType.SDMA_BY_ENG_ID
 
 
 def kfd_of(part: str = "mi308x", count: int = 1, **switches: Any) -> tuple[Kfd, int]:
@@ -628,3 +628,40 @@ def test_sdma_queues_show_in_mqds_and_registers() -> None:
     assert running == [(0, 0), (0, 1), (1, 0)]
     kfd.exit(1)
     assert not [rlc for rlc in kfd.snapshot().devices[0].sdma if rlc.registers[0][1] & 1]
+
+
+def test_an_sdma_queue_is_made_on_the_engine_asked_for_and_freed_again() -> None:
+    """MI300X: two PCIe engines, then fourteen XGMI ones; two queues each where KFD keeps two of each engine."""
+    kfd, gpu = kfd_of("mi300x")
+    per_engine = kfd.machine.nodes[0].part.sdma_queues_per_engine - kfd.machine.nodes[0].part.sdma_reserved_queues
+    for _ in range(2):
+        made = []
+        for engine in range(16):
+            made += [create_sdma(kfd, gpu, engine) for _ in range(per_engine)]
+            assert refused(kfd, 1, request(gpu, BY_ENGINE, sdma_engine=engine)) == errno.ENOMEM
+        engines = [queue.sdma.engine for qid in made if (queue := kfd.queue(1, qid)).sdma]
+        assert engines == [engine for engine in range(16) for _ in range(per_engine)]
+        for qid in made:
+            kfd.destroy_queue(1, qid)
+
+
+def create_sdma(kfd: Kfd, gpu: int, engine: int) -> int:
+    return kfd.create_queue(1, request(gpu, BY_ENGINE, sdma_engine=engine)).queue_id
+
+
+def test_a_ring_of_aql_is_mapped_by_half_before_gfx9() -> None:
+    machine = MachineSpec.of("fiji")
+    gpu, area = machine.nodes[0].gpu_id, machine.nodes[0].save_area
+    mapped = {1 << 32: 1 << 19, 2 << 32: 4096, 3 << 32: 4096, 4 << 32: area.total_bytes, 5 << 32: 4096}
+    kfd = Kfd(machine, mapping=lambda pid, gpu_id, address: (address, mapped[address]) if address in mapped else None)
+    good = CreateQueue(*(gpu, AQL, 1 << 32, 1 << 20, 2 << 32, 3 << 32), eop_base=5 << 32, eop_bytes=4096)
+    kfd.create_queue(1, good)
+    assert refused(kfd, 1, replace(good, ring_bytes=1 << 19)) == errno.EINVAL
+
+
+def test_hiqs_of_one_devices_nodes_take_neighbouring_doorbells() -> None:
+    kfd, _ = kfd_of("mi308x", partition="cpx")
+    hiqs = [
+        device.hiqs[0].image.get("cp_hqd_pq_doorbell_control", "doorbell_offset") for device in kfd.snapshot().devices
+    ]
+    assert [offset - hiqs[0] for offset in hiqs] == [0, 2, 4, 6]

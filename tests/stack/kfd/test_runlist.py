@@ -133,3 +133,8 @@ def test_addresses_above_4_gib_stand_whole_in_a_packet(part: str) -> None:
 def test_retry_is_off_without_xnack_on_gfx9(part: str, on: int, off: int) -> None:
     node = MachineSpec.of(part).nodes[0]
     assert (sh_mem_config(node, xnack=True), sh_mem_config(node, xnack=False)) == (on, off)
+
+
+def test_sdma_engines_before_soc15() -> None:
+    _, runlist = loaded("fiji", SDMA, SDMA)
+    assert [image.get("control", "engine_sel") for image in reversed(packets(runlist, Format.VI)[1:])] == [2, 3]

@@ -9,7 +9,8 @@ def test_three_attributes_a_queue_without_newlines() -> None:
     compute = Queue(0xF7BC, QueueType.COMPUTE, HERE, qid=0, ring_bytes=4096)
     sdma = Queue(0xF7BC, QueueType.SDMA_XGMI, HERE, qid=3, ring_bytes=1 << 20)
     unknown = Queue(0xF7BC, QueueType.COMPUTE, HERE)
-    snapshot = Snapshot("one", processes=(Process(42, (compute, sdma, unknown), HERE),))
+    sizeless = Queue(0xF7BC, QueueType.COMPUTE, HERE, qid=5)
+    snapshot = Snapshot("one", processes=(Process(42, (compute, sdma, unknown, sizeless), HERE),))
     assert kfd_proc(snapshot) == {
         "proc/42/pasid": "0\n",
         "proc/42/queues/0/gpuid": "63420",
