@@ -12,9 +12,12 @@ from typing import Any
 
 from bench import Row
 from ringscope.engine import core
+from ringscope.scenario.build import build
+from ringscope.scenario.schema import parse
 from ringscope.scenario.sweep.axes import Axis
 from ringscope.scenario.sweep.points import Sweep
 from ringscope.scenario.sweep.shards import run_shards
+from ringscope.scenario.sweep.templates import once_played
 
 SCENARIO = """
 [[kernel]]
@@ -38,8 +41,8 @@ def sweep(samples: int) -> Sweep:
 
 def run() -> list[Row]:
     points = sweep(POINTS)
+    some = range(0, POINTS, 5)
     in_engine = 0.0
-    events = 0.0
     engine: Any = core
     real = engine.run
 
@@ -50,24 +53,37 @@ def run() -> list[Row]:
         in_engine += time.process_time() - begun
         return short
 
-    points.row(0)
+    points.rows(some)  # templates are made, the engine is compiled
     engine.run = timed
     try:
         begun = time.process_time()
-        for number in range(0, POINTS, 5):
-            events += points.row(number)["events"]
-        each = (time.process_time() - begun) / (POINTS / 5)
+        events = sum(points.rows(some)["events"])
+        each = (time.process_time() - begun) / len(some)
     finally:
         engine.run = real
-    in_engine /= POINTS / 5
+    in_engine /= len(some)
+    begun = time.process_time()
+    for number in some:
+        points.builder.point(points.values(number))
+    building = (time.process_time() - begun) / len(some)
+    begun = time.process_time()
+    for _ in some:
+        build(parse(points.text, "bench", Path()), once_played)
+    anew = (time.process_time() - begun) / len(some)
     wall = {workers: _wall(points, workers) for workers in (1, 2)}
     return [
         Row(
-            f"a point of {events / (POINTS / 5):.0f} events, CPU",
+            f"a point of {events / len(some):.0f} events, CPU",
             f"{each * 1e3:.2f} ms",
             f"{in_engine * 1e3:.2f} ms (engine)",
             f"{each / in_engine:.2f}",
             "below 2",
+        ),
+        Row(
+            "building a point of a structure that is known, CPU",
+            f"{building * 1e3:.2f} ms",
+            f"{anew * 1e3:.2f} ms (from the file)",
+            f"{building / anew:.2f}",
         ),
         Row("10^5 such points on two cores, from that", f"{each * 1e5 / 2 / 60:.1f} min", goal="minutes"),
         Row(
@@ -85,5 +101,5 @@ def _wall(points: Sweep, workers: int) -> float:
     shards = run_shards(points, range(points.shards), workers)
     warm = [next(shards) for _ in range(2 * workers)]
     begun = time.perf_counter()
-    done = sum(len(shard.rows) for shard in shards)
+    done = sum(len(shard.rows["point"]) for shard in shards)
     return (time.perf_counter() - begun) * POINTS / done if warm else 0.0

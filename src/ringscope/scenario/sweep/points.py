@@ -14,14 +14,14 @@ import numpy as np
 
 import ringscope
 from ringscope import __version__
-from ringscope.engine.state import GLOBAL, LOG, Array
+from ringscope.engine.state import GLOBAL, Array
 from ringscope.errors import InputError, RingscopeError
 from ringscope.records import dataclass
 from ringscope.scenario.build import machine_of
 from ringscope.scenario.schema import Draft, KernelTimes, Scenario, no_traces
 from ringscope.scenario.sweep.axes import MAX_POINTS, Axis, wrong
 from ringscope.scenario.sweep.results import Asked, Columns, Runs, names, read_out
-from ringscope.scenario.sweep.templates import Builder
+from ringscope.scenario.sweep.templates import Builder, Point
 
 SHARDS = 256
 """A sweep is cut into about so many shards …"""
@@ -161,43 +161,34 @@ class Sweep:
 
     def rows(self, numbers: Sequence[int]) -> Columns:
         """Run points; a row each. One that the model refuses has the reason under ``refused`` and no results."""
-        asked: list[Asked] = []
         refused: dict[int, str] = {}
+        built: list[tuple[int, Point]] = []
+        for number in numbers:  # all are built before the first runs: what builds stays in the core's caches
+            try:
+                built.append((number, self.builder.point(self.values(number))))
+            except RingscopeError as error:
+                refused[number] = str(error)
+        asked: list[Asked] = []
         rows: list[Array] = []
         logs: list[Array] = []
-        for number in numbers:
+        for number, point in built:
             try:
-                point, g, log = self.run(number)
+                ran = [point.run(replication) for replication in range(point.scenario.replications)]
             except RingscopeError as error:
                 refused[number] = str(error)
                 continue
-            asked.append(point)
-            rows += g
-            logs += log
-        runs = Runs.of(
-            np.array(rows, GLOBAL), np.concatenate([np.empty(0, LOG), *logs]), np.cumsum([len(log) for log in logs])
-        )
+            asked.append(point.asked)
+            rows += [row for row, _ in ran]
+            logs += [log for _, log in ran]
         head = self.head(numbers, refused)
-        return self.completed(head, read_out(asked, runs, self.kinds) if asked else {})
+        if not asked:
+            return self.completed(head, {})
+        runs = Runs.of(np.array(rows, GLOBAL), np.concatenate(logs), np.cumsum([len(log) for log in logs]))
+        return self.completed(head, read_out(asked, runs, self.kinds))
 
     def row(self, number: int) -> dict[str, Any]:
         """Run one point."""
         return {name: values[0] for name, values in self.rows([number]).items()}
-
-    def run(self, number: int) -> tuple[Asked, list[Array], list[Array]]:
-        """What is asked of a point, and of each of its runs the global row and the log.
-
-        Raises:
-            RingscopeError: the point is refused.
-        """
-        point = self.builder.point(self.values(number))
-        rows, logs = [], []
-        for replication in range(point.scenario.replications):
-            engine = point.engine(replication)
-            engine.run(point.scenario.horizon_ns)
-            rows.append(engine.state.g[0].copy())
-            logs.append(engine.log.copy())
-        return point.asked, rows, logs
 
     def head(self, numbers: Sequence[int], refused: dict[int, str]) -> Columns:
         """What rows begin with: the points, their values, and why those that are refused are."""

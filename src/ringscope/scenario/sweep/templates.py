@@ -133,6 +133,16 @@ class Point:
             return Asked.of(scenario, self.built)
         return self.template.asked(scenario.horizon_ns, scenario.warmup_ns, scenario.replications)
 
+    def run(self, replication: int) -> tuple[Array, Array]:
+        """The global row and the log of a run.
+
+        Raises:
+            SpecError: it is more than the engine can hold.
+        """
+        engine = self.engine(replication)
+        engine.run(self.scenario.horizon_ns)
+        return engine.state.g[0].copy(), engine.log.copy()
+
     def engine(self, replication: int) -> Engine:
         """At time zero; good until that of the next point or replication."""
         seed = (self.scenario.seed + replication) & 0xFFFFFFFF
