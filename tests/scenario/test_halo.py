@@ -7,7 +7,7 @@ pytest.importorskip("numba")
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringscope.engine.spec import Op
+from ringscope.engine.spec import Op, Packet
 from ringscope.scenario import halo
 from ringscope.scenario.halo import Exchange, grid, neighbours
 from ringscope.scenario.studies.study import MS, Desk
@@ -34,7 +34,8 @@ def test_a_prime_number_of_ranks_stands_in_a_line() -> None:
 
 @pytest.mark.parametrize("exchange", Exchange)
 def test_an_iteration_sends_what_the_program_sends(exchange: Exchange) -> None:
-    program = halo._Program(halo.launch(Desk(), 4, 2), exchange, [0, 1, 2, 3])
+    kernel = Packet()
+    program = halo.Program(exchange, [kernel] * 4, [kernel] * 4, [kernel] * 4)
     program.iteration()
     kernels = sum(packet.op is Op.DISPATCH for packet in program.packets)
     waits = sum(packet.op is Op.BARRIER_AND for packet in program.packets)

@@ -1,24 +1,23 @@
-"""The cost of over-subscription against AMD's own runs: calibrated on one code version, validated on the two others."""
+"""The cost of over-subscription against AMD's own runs of three versions of one code; none of them was fitted to."""
 
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import exp, log
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("numba")
 
-from ringscope.scenario.launch import MEETINGS, MOST_QUEUES, StepCost, step_cost
+from ringscope.scenario.launch import MOST_QUEUES, StepCost, step_cost
 from ringscope.stack.budget import Job, Mpi, fits
 from ringscope.stack.hip import HipSettings
 from ringscope.stack.machine import MachineSpec
 
 MI300A = MachineSpec.of("mi300a")
 ITERATIONS = 50
-CALIBRATION, VALIDATION = "Ver6", ("Ver1", "Ver8")
+VERSIONS = ("Ver1", "Ver6", "Ver8")
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float:
     return float(top / (sum((x - mean) ** 2 for x in a) * sum((y - mean) ** 2 for y in b)) ** 0.5)
 
 
-@pytest.mark.parametrize("version", VALIDATION)
-def test_the_order_of_slow_downs_on_runs_that_did_not_calibrate(version: str, runs: list[Measured]) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_order_of_slow_downs_of_published_runs(version: str, runs: list[Measured]) -> None:
     rows = [run for run in runs if run.version == version]
     assert len(rows) == 12
     assert spearman([run.seconds / run.unhindered for run in rows], [run.cost.slower for run in rows]) > 0.8
@@ -89,28 +88,11 @@ def test_exactly_the_runs_beyond_24_queues_are_slowed(runs: list[Measured]) -> N
         )
 
 
-def extra(run: Measured, meetings: int = MEETINGS) -> float:
-    """Simulated extra seconds of a run, had its steps so many meetings."""
-    return ITERATIONS * meetings * run.cost.wait_ns / 1e9
-
-
-def over(runs: list[Measured], *versions: str) -> list[Measured]:
-    return [run for run in runs if run.version in versions and run.cost.slower > 1.5]
-
-
-def test_the_meetings_of_a_step_are_those_that_fit_the_calibration_best(runs: list[Measured]) -> None:
-    def error(meetings: int) -> float:
-        rows = over(runs, CALIBRATION)
-        return abs(sum(log(extra(run, meetings) / run.lost) for run in rows) / len(rows))
-
-    assert min(range(1, 9), key=error) == MEETINGS
-    assert exp(error(MEETINGS)) < 1.25
-
-
 def test_the_spread_that_check_prints(runs: list[Measured]) -> None:
     from ringscope.verbs.check import PUBLISHED_SPREAD
 
-    shares = [run.lost / extra(run) for run in over(runs, CALIBRATION, *VALIDATION)]
+    over = [run for run in runs if run.cost.slower > 1.5]
+    shares = [run.lost * 1e9 / ITERATIONS / (run.cost.ns - run.cost.alone_ns) for run in over]
     assert len(shares) == 15
     assert PUBLISHED_SPREAD.count("15") == 1
     assert f"{min(shares):.2g} to {max(shares):.2g} times" in PUBLISHED_SPREAD
@@ -118,8 +100,8 @@ def test_the_spread_that_check_prints(runs: list[Measured]) -> None:
 
 def test_the_cost_lies_in_waiting_and_not_in_the_kernels() -> None:
     short, long = cost(8, 4, 100_000), cost(8, 4, 5_000_000)
-    assert short.slower > 10 * long.slower
-    assert abs(short.wait_ns - long.wait_ns) < 10_000_000
+    assert short.slower > 8 * long.slower
+    assert abs((short.ns - short.alone_ns) - (long.ns - long.alone_ns)) < 10_000_000
 
 
 def test_too_many_queues_are_not_simulated() -> None:

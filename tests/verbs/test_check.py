@@ -65,7 +65,7 @@ def test_the_cost_of_time_slicing_is_simulated(capsys: pytest.CaptureFixture[str
     pytest.importorskip("numba")
     _, over = check(capsys, "--gpu mi300a --ranks 8 --hw-queues 4 --mpi openmpi")
     cost = over["cost"]
-    assert 5e6 < cost["wait_ns"] < 2e7
+    assert 1e7 < cost["time_sliced_step_ns"] - cost["step_ns"] < 5e7
     assert cost["slower"] == pytest.approx(cost["time_sliced_step_ns"] / cost["step_ns"])
     _, longer = check(capsys, "--gpu mi300a --ranks 8 --hw-queues 4 --mpi openmpi --step 20")
     assert longer["cost"]["slower"] < cost["slower"] / 5

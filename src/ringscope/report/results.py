@@ -233,7 +233,7 @@ def _cost(data: Json) -> list[str]:
         row("with room for every queue", [bar([("run", alone)], sliced), duration(alone)]),
         row("in time slices", [bar([("run", alone), ("slot", max(0, sliced - alone))], sliced), duration(sliced)]),
     ]
-    told = f"{figure(cost['slower'])} times as long: whenever all wait for all, about {duration(cost['wait_ns'])}."
+    told = f"{figure(cost['slower'])} times as long, where processes wait for their neighbours."
     spread = f"<p class=hint>{visible(cost['published'])}.</p>"
     return section("cost", "A step, simulated", f"<p>{told}</p>", *table(("", "step", ""), rows, "plain bars"), spread)
 

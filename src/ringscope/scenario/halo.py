@@ -13,6 +13,7 @@ runlist, is a race: several orders are played.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,10 @@ def launch(desk: Desk, ranks: int, cap: int, device: DeviceChoice = MI300A, **po
 
 
 def _iteration_ns(desk: Desk, built: Built, exchange: Exchange, order: list[int]) -> float:
-    program = _Program(built, exchange, order)
+    streams = [[built.spec.threads[n].packets for n in built.members[place].threads] for place in order]
+    # The null stream's queue came first, those of the MPI library later.
+    first, last = [mine[0] for mine in streams], [mine[-1] for mine in streams]
+    program = Program(exchange, *zip(*first, strict=True), [packets[1] for packets in last])
     for _ in range(ITERATIONS):
         program.iteration()
     thread = HostThread(0, tuple(program.packets))
@@ -86,24 +90,27 @@ def _iteration_ns(desk: Desk, built: Built, exchange: Exchange, order: list[int]
     return desk.latencies(replace(built, spec=spec)).mean(0) / ITERATIONS
 
 
-class _Program:
+class Program:
     """The packets of all ranks, in the order of their rings; waits for other ranks are barrier packets.
 
     In the program a host waits and then sends on. A barrier packet in the ring waits alike: its queue must be mapped
     for either to go on.
+
+    Args:
+        exchange: where halos lie.
+        stencils, smalls: each rank's kernel, and a short one beside it.
+        copies: what each rank's MPI library sends on a queue of its own to copy a halo.
     """
 
-    def __init__(self, built: Built, exchange: Exchange, order: list[int]) -> None:
+    def __init__(
+        self, exchange: Exchange, stencils: Sequence[Packet], smalls: Sequence[Packet], copies: Sequence[Packet]
+    ) -> None:
         self.exchange = exchange
         self.packets: list[Packet] = []
-        self.ranks = range(len(order))
-        columns, rows = grid(len(order))
+        self.ranks = range(len(stencils))
+        columns, rows = grid(len(stencils))
         self.sides = [neighbours(rank, columns, rows) for rank in self.ranks]
-        streams = [[built.spec.threads[n].packets for n in built.members[place].threads] for place in order]
-        # The null stream's queue came first, those of the MPI library later.
-        self.stencils = [mine[0][0] for mine in streams]
-        self.smalls = [mine[0][1] for mine in streams]
-        self.copies = [mine[-1][1] for mine in streams]
+        self.stencils, self.smalls, self.copies = stencils, smalls, copies
 
     def _add(self, packet: Packet) -> int:
         self.packets.append(packet)

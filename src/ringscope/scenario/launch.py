@@ -1,13 +1,10 @@
 """What time-slicing costs a launch whose ranks wait for each other: simulated, queue by queue.
 
-The ranks of a :class:`~ringscope.stack.budget.Job` are played on the stack and go through steps as a stencil code does:
-every rank runs a kernel on its null stream, all wait for all, every rank exchanges on the queue its library made last,
-all wait for all. Run once with the slots and VMIDs there are and once with enough for everybody; the difference is what
-over-subscription costs. Ranks wait at every meeting until the last of them is mapped again, so the cost lies in the
-exchange and hardly depends on how long the kernels are; a model of throughput alone does not see it.
-
-That a step has :data:`MEETINGS` is calibrated: on AMD's published runs of one code version (Ver6), and held against the
-two others (tests).
+The ranks of a :class:`~ringscope.stack.budget.Job` are played on the stack and exchange halos as a stencil code does
+(:mod:`.halo`): every rank runs a kernel on its null stream and a few short ones, then waits for its neighbours on a
+grid, whose halos the MPI library copies between device buffers on the queue it made last. Run once with the slots and
+VMIDs there are and once with enough for everybody; the difference is what over-subscription costs. It lies in the
+waiting and hardly depends on how long the kernels are; a model of throughput alone does not see it.
 """
 
 from __future__ import annotations
@@ -15,10 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringscope.engine.costs import costs_for
-from ringscope.engine.spec import HostThread, Op, Packet, Queue, Room, Source, Spec, constant
+from ringscope.engine.spec import HostThread, Packet, Queue, Room, Source, Spec, constant
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.records import dataclass, replace
 from ringscope.scenario.build import engine_machine
+from ringscope.scenario.halo import Exchange, Program
 from ringscope.stack.budget import Job, play, stages
 from ringscope.stack.kfd import Kfd
 from ringscope.stack.machine import MachineSpec
@@ -30,20 +28,18 @@ if TYPE_CHECKING:
 
 FIDELITY = (
     Behaviour(
-        "launch.meetings",
-        "ranks of a stencil code wait for each other twice a step",
-        Standing.CALIBRATED,
-        "GROMACS-like halo exchanges on an MI300A",
-        "AMD's runs of Ver6; Ver1 and Ver8 are predicted",
-        "tests/scenario/test_launch.py::test_the_meetings_of_a_step_are_those_that_fit_the_calibration_best",
+        "launch.exchange",
+        "ranks wait for their neighbours on a grid, and MPI copies halos between device buffers",
+        Standing.INFERRED,
+        "launches whose program is not known: a stencil code under a GPU-aware MPI",
+        "GhostExchange_ArrayAssign_HIP Ver6 of amd/HPCTrainingExamples; held against AMD's runs of Ver1, Ver6 and Ver8",
+        "tests/scenario/test_launch.py::test_the_order_of_slow_downs_of_published_runs",
     ),
 )
 
-MEETINGS = 2
-"""Times a step that all ranks wait for each other: after the kernel and after the exchange."""
 STEPS = 20
-EXCHANGE_NS = 20_000
-"""A small kernel that packs or moves a halo; what it takes does not show beside a turn of the firmware's."""
+SMALL_NS = 10_000
+"""A kernel that packs or moves a halo; what it takes does not show beside a turn of the firmware's."""
 MOST_QUEUES = 1024
 _STRETCH_NS = 100_000_000
 _WAVES = Room(waves=4, vgprs=0, lds=0)
@@ -60,11 +56,6 @@ class StepCost:
     def slower(self) -> float:
         """How many times as long."""
         return self.ns / self.alone_ns
-
-    @property
-    def wait_ns(self) -> int:
-        """What one meeting waits for queues to be mapped again."""
-        return max(0, self.ns - self.alone_ns) // MEETINGS
 
 
 def step_cost(machine: MachineSpec, job: Job, kernel_ns: int = 1_000_000) -> StepCost | None:
@@ -112,24 +103,32 @@ def _steps(machine: MachineSpec, job: Job, kernel_ns: int) -> tuple[Names, Spec]
     slots = kfd.node(node.gpu_id).mec.fill_order
     hardware = engine_machine(node, slots)
     groups = max(1, hardware.compute_units // job.ranks)
-    step = (
-        *(Packet(queue=q, workgroups=groups, time=constant(kernel_ns), need=_WAVES) for q in compute),
-        Packet(op=Op.SYNC),
-        *(Packet(queue=q, workgroups=1, time=constant(EXCHANGE_NS), need=_WAVES) for q in exchange),
-        Packet(op=Op.SYNC),
+
+    def packets(queues: list[int], workgroups: int, time_ns: int) -> list[Packet]:
+        return [Packet(queue=queue, workgroups=workgroups, time=constant(time_ns), need=_WAVES) for queue in queues]
+
+    program = Program(
+        Exchange.DEVICE,
+        packets(compute, groups, kernel_ns),
+        packets(compute, 1, SMALL_NS),
+        packets(exchange, 1, SMALL_NS),
     )
+    for _ in range(STEPS):
+        program.iteration()
     names = Names(
         f"{STEPS} steps", node.gpu_id, tuple((rank, queue.qid) for rank, own in held for queue in own), tuple(slots)
     )
     costs = costs_for(f"gfx{node.part.gfx}")
-    return names, Spec(hardware, tuple(queues), (HostThread(0, step),), (Source(limit=STEPS),), costs=costs)
+    return names, Spec(
+        hardware, tuple(queues), (HostThread(0, tuple(program.packets)),), (Source(limit=1),), costs=costs
+    )
 
 
 def _played(spec: Spec) -> Engine:
     from ringscope.engine.run import Engine  # noqa: PLC0415 - brings Numba along
 
     engine = Engine(spec)
-    while len(engine.log) < STEPS:
+    while not len(engine.log):
         # Not further than needed: an over-subscribed runlist goes round for ever.
         engine.run(engine.now + _STRETCH_NS)
     return engine

@@ -41,7 +41,7 @@ TIME_SLICED = 2
 """The first of the budgets are those whose excess makes the firmware rotate queues."""
 ALWAYS_SHOWN = 3
 """Limits that people ask about; the others are shown once half of them is needed."""
-PUBLISHED_SPREAD = "AMD's 15 over-subscribed runs on an MI300A lost 0.24 to 2.2 times what is simulated"
+PUBLISHED_SPREAD = "AMD's 15 over-subscribed runs on an MI300A lost 0.41 to 1.9 times what is simulated"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -296,7 +296,6 @@ def _cost_data(checked: Checked) -> dict[str, Any] | None:
     return {
         "step_ns": cost.alone_ns,
         "time_sliced_step_ns": cost.ns,
-        "wait_ns": cost.wait_ns,
         "slower": cost.slower,
         "published": PUBLISHED_SPREAD,
     }
@@ -319,9 +318,8 @@ def _cost_text(checked: Checked) -> str:
     if isinstance(cost, str):
         return f"not simulated: {cost}"
     return (
-        f"about {cost.wait_ns / 1e6:.2g} ms whenever all processes wait for each other: a step of "
-        f"{cost.alone_ns / 1e6:.3g} ms takes {cost.ns / 1e6:.3g} ms, {cost.slower:.2g} times as long (simulated; "
-        f"{PUBLISHED_SPREAD})"
+        f"a step of {cost.alone_ns / 1e6:.3g} ms takes {cost.ns / 1e6:.3g} ms, {cost.slower:.2g} times as long, where "
+        f"processes exchange halos with their neighbours (simulated; {PUBLISHED_SPREAD})"
     )
 
 
