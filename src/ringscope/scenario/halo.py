@@ -81,8 +81,8 @@ def launch(desk: Desk, ranks: int, cap: int, device: DeviceChoice = MI300A, **po
 def _iteration_ns(desk: Desk, built: Built, exchange: Exchange, order: list[int]) -> float:
     streams = [[built.spec.threads[n].packets for n in built.members[place].threads] for place in order]
     # The null stream's queue came first, those of the MPI library later.
-    first, last = [mine[0] for mine in streams], [mine[-1] for mine in streams]
-    program = Program(exchange, *zip(*first, strict=True), [packets[1] for packets in last])
+    own, theirs = [mine[0] for mine in streams], [mine[-1] for mine in streams]
+    program = Program(exchange, [one[0] for one in own], [one[1] for one in own], [one[1] for one in theirs])
     for _ in range(ITERATIONS):
         program.iteration()
     thread = HostThread(0, tuple(program.packets))
