@@ -60,16 +60,10 @@ Run = Callable[[Sweep, Iterable[int], int], Iterator[Shard]]
 
 
 def _whole(run: Run, one: Sweep, cores: int) -> tuple[float, dict[int, object]]:
-    """Points a second of a whole sweep, from its second finished shard of each worker on; and its rows by shard."""
-    shards = run(one, range(one.shards), cores)
-    rows: dict[int, object] = {}
-    begun, done, before = time.perf_counter(), 0, 0
-    for shard in shards:
-        rows[shard.number] = shard.rows
-        done += len(shard.rows["point"])
-        if len(rows) <= min(2 * cores, one.shards // 2):
-            begun, before = time.perf_counter(), done
-    return (done - before) / (time.perf_counter() - begun), rows
+    """Points a second of a whole sweep, from starting its workers to its last row; and its rows by shard."""
+    begun = time.perf_counter()
+    rows: dict[int, object] = {shard.number: shard.rows for shard in run(one, range(one.shards), cores)}
+    return one.points / (time.perf_counter() - begun), rows
 
 
 def run() -> list[Row]:
