@@ -104,3 +104,13 @@ def test_the_layout_of_its_mqds_is_part_of_what_a_device_is() -> None:
     new = replace(old, devices=(replace(old.devices[0], generation=Generation.V9),))
     (device,) = diff(state(old), state(new)).devices
     assert device.changes == (Change("MQD", Generation.V9_4_3.value, Generation.V9.value),)
+
+
+def test_a_cu_mask_that_changed_is_named() -> None:
+    masked = {0: {"compute_static_thread_mgmt_se0": 0xF}}
+    ((what, *_),) = [
+        [change for change in found if change.what == "CU mask"]
+        for found in changes(machine({40: [7]}), machine({40: [7]}, saved=masked)).values()
+    ]
+    assert what.before.split() == ["ffffffff"] * 4
+    assert what.after.split() == ["0000000f", *["ffffffff"] * 3]

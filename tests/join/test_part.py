@@ -39,6 +39,14 @@ def test_every_part_is_among_what_its_own_queues_give_away(name: str) -> None:
         assert mode.xccs_per_node == device.xccs
 
 
+def test_copy_queues_tell_nothing_and_hide_nothing() -> None:
+    run = rehearse(MachineSpec.of("mi308x"), [ProcessSpec((0,))])
+    run.programs[0].rocr.copy_queues(run.kfd.machine.nodes[0])
+    (state,) = case_of((run.snapshot(),)).states
+    assert not state.queues[0].is_compute
+    assert names(state, replace(only(state), properties={})) == {"MI308X"}
+
+
 def test_the_save_area_tells_the_cus_of_an_xcc() -> None:
     (state,) = case_of((machine({500: [7]}, xccs=4),)).states
     part = catalogue.find("mi308x")

@@ -115,6 +115,7 @@ def test_the_plainest_account_that_fits_is_taken() -> None:
     (account,) = case.intervals
     assert [(step.what, step.count, step.seen) for step in account.steps] == [("destroy", 1, True)]
     assert (account.created, account.destroyed, account.guessed) == (0, 1, False)
+    assert (account.before, account.after, account.start, account.end) == ("a", "b", 8, 21)
 
 
 def test_a_priority_accounts_for_one_update_and_normal_for_none() -> None:
@@ -125,6 +126,8 @@ def test_a_priority_accounts_for_one_update_and_normal_for_none() -> None:
         return [(step.what, step.count, step.seen) for step in found.steps]
 
     assert account(7) == [("create", 1, True), ("update", 1, False)]
+    (bare,) = case_of((machine({}, label="a"), machine({1: [11]}, label="b", write_pointer=4))).intervals
+    assert [(step.what, step.seen) for step in bare.steps] == [("create", True)]  # its update is yet to come
     assert account(11) == account(6) == [("create", 1, True), ("update", 1, True)]
 
 
@@ -204,6 +207,7 @@ def test_copy_queues_have_a_ring_a_size_and_a_doorbell(gpu: str) -> None:
     assert [(q.ring_base, q.ring_bytes, q.doorbell_index) for q in reversed(copies)] == [
         (queue.request.ring_base, queue.request.ring_bytes, queue.doorbell) for queue in made
     ]
+    assert {(q.write_pointer, q.waiting, q.written, q.vmid) for q in copies} == {(None, None, None, None)}
 
 
 def test_mqd_image_of_the_builder_is_read_back() -> None:

@@ -17,6 +17,10 @@ def test_who_was_evicted_why_and_for_how_long() -> None:
     assert (found.verdict, found.finding) == (YES, True)
     assert found.summary == "2 evictions, 12.5 ms in all, the longest 12.5 ms, 1 not restored"
     assert found.because[0].text == "all queues of process 500: 12.5 ms; userptr"
+    twice = [told(Kind.QUEUE_EVICT, at=at, pid=500) for at in (0, 10)]
+    back = [told(Kind.QUEUE_RESTORE, at=at, pid=500) for at in (1, 12)]
+    each = ask("evicted", machine({500: [7]}), recordings=[recorded(*twice, *back)]).because
+    assert [reason.text.partition(": ")[2].partition(";")[0] for reason in each[:2]] == ["1.0 ms", "2.0 ms"]
 
 
 def test_a_kernel_log_without_one() -> None:
