@@ -100,10 +100,12 @@ def test_what_is_installed_fits_together() -> None:
     assert done.returncode == 0 or "No module named pip" in done.stderr, done.stdout
 
 
-def test_each_promise_of_the_threat_model_names_a_test_that_exists() -> None:
-    text = (PROJECT / "docs" / "threat-model.md").read_text()
-    rows = [row for row in text.splitlines() if row.startswith("| ") and not row.startswith("| who")]
+@pytest.mark.parametrize("page", ["threat-model", "testing"])
+def test_each_promise_names_a_test_that_exists(page: str) -> None:
+    text = (PROJECT / "docs" / f"{page}.md").read_text()
+    rows = [row for row in text.splitlines() if row.startswith("| ") and not row.startswith(("| who", "| what"))]
     named = [re.findall(r"`((?:tests|fuzz)/[\w/]+\.py)::(\w+)`", row) for row in rows]
+    assert rows
     assert all(named), [row for row, tests in zip(rows, named, strict=True) if not tests]
     for file, name in (test for tests in named for test in tests):
         tree = ast.parse((PROJECT / file).read_text())

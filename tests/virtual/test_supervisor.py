@@ -116,6 +116,11 @@ def test_what_cannot_be_done_is_said_in_one_line(words: list[str], says: str) ->
     assert len(lines) == 1 and says in lines[0], done.stderr
 
 
+def test_a_program_that_is_not_there_leaves_no_folder(tmp_path: Path) -> None:
+    assert run("--record", str(tmp_path / "run"), "--", str(tmp_path / "absent")).returncode == 2
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_filter_reports_only_device_ioctls_and_paths() -> None:
     rules = seccomp.rules()
     assert len(rules) == 13 + 2 * (len(seccomp.READS_PATH) + 1)

@@ -44,6 +44,7 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
     """
     if not command:
         raise InputError("no program given", todo="write it behind --, as in ringscope exec -- rocminfo")
+    supervisor.program_of(command, environment)  # before a folder is made for its recording
     model = model_of(options.gpu)
     machine = MachineSpec.of(model.part.key)
     faults = Faults(options.faults)

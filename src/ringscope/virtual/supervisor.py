@@ -35,17 +35,23 @@ ENVIRONMENT = {"HSA_USERPTR_FOR_PAGED_MEM": "0"}
 """Set for the program unless it is set: runtime memory comes from the device's file, which both sides see."""
 
 
+def program_of(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """The file that a command runs; InputError when there is none."""
+    folders = [""] if "/" in command[0] else os.get_exec_path(environment)
+    found = (f"{folder}/{command[0]}" if folder else command[0] for folder in folders)
+    program = next((path for path in found if os.access(path, os.X_OK) and not os.path.isdir(path)), None)  # noqa: PTH112
+    if program is None:
+        raise InputError("no such program", command[0], "give the path of an executable")
+    return program
+
+
 def launch(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, int]:
     """Start a program under the filter; returns its process id and the listener.
 
     Raises:
         InputError: no such program, or the host forbids what this needs.
     """
-    folders = [""] if "/" in command[0] else os.get_exec_path(environment)
-    found = (f"{folder}/{command[0]}" if folder else command[0] for folder in folders)
-    program = next((path for path in found if os.access(path, os.X_OK) and not os.path.isdir(path)), None)  # noqa: PTH112
-    if program is None:
-        raise InputError("no such program", command[0], "give the path of an executable")
+    program = program_of(command, environment)
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
