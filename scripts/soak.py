@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -160,13 +161,19 @@ def main() -> int:
                 env=os.environ | {"PYTHONPATH": str(PROJECT / "src"), "TMPDIR": name},
             )
         samples: list[Sample] = []
-        while supervisor.poll() is None:
-            time.sleep(SAMPLE_S)
-            second = time.monotonic() - start
-            if second >= args.minutes * 60 and not args.churn:
-                (folder / "stop").touch()
-            with suppress(OSError, KeyError):  # it is ending
-                samples.append(sample(supervisor.pid, second))
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        try:
+            while supervisor.poll() is None:
+                time.sleep(SAMPLE_S)
+                second = time.monotonic() - start
+                if second >= args.minutes * 60 and not args.churn:
+                    (folder / "stop").touch()  # what it holds while it ends says nothing of what it held before
+                    continue
+                with suppress(OSError, KeyError):  # it is ending
+                    samples.append(sample(supervisor.pid, second))
+        finally:
+            supervisor.terminate()
+            supervisor.wait()
         return _report(folder, samples, supervisor.returncode)
 
 
