@@ -18,13 +18,17 @@ from ringscope.stack.machine import DriverSpec, GartPlan, Isolation, MachineSpec
 from ringscope.stack.rehearse import ProcessSpec, Rehearsal, rehearse
 
 FOLDER = Path(__file__).parent / "golden"
-PARTS = ("fiji", "vega10", "mi210", "mi308x", "navi21", "navi31", "navi48")
-"""One of each layout that KFD has of an MQD."""
+MACHINES = {part: MachineSpec.of(part) for part in ("fiji", "vega10", "mi210", "mi308x", "navi21", "navi31", "navi48")}
+# Besides one of each layout that KFD has of an MQD: one without firmware scheduling, and one in partitions.
+MACHINES |= {
+    "vega10-no-hws": MachineSpec.of("vega10", sched_policy=SchedPolicy.NO_HWS),
+    "mi300x-cpx": MachineSpec.of("mi300x", partition="cpx"),
+}
 
 
-def run(part: str) -> Rehearsal:
+def run(machine: MachineSpec) -> Rehearsal:
     """Two processes, streams of every priority, copy queues, one queue destroyed."""
-    made = rehearse(MachineSpec.of(part), [ProcessSpec((-1, 0, 1)), ProcessSpec((0, 0))])
+    made = rehearse(machine, [ProcessSpec((-1, 0, 1)), ProcessSpec((0, 0))])
     first, second = made.programs
     first.rocr.copy_queues(made.kfd.machine.nodes[0])
     streams = second.devices[0].stream_create(0)
@@ -36,9 +40,8 @@ def _words(words: Iterable[int], first: int = 0) -> str:
     return " ".join(f"{at}={word:x}" for at, word in enumerate(words, first) if word)
 
 
-def machine(part: str) -> str:
-    made = run(part)
-    return "\n".join(_machine(made)) + "\n"
+def machine(name: str) -> str:
+    return "\n".join(_machine(run(MACHINES[name]))) + "\n"
 
 
 def _machine(made: Rehearsal) -> Iterator[str]:
@@ -52,6 +55,10 @@ def _machine(made: Rehearsal) -> Iterator[str]:
         yield f"device {device.gpu_id:x}: {device.xccs} XCCs of {device.slots_per_xcc} slots"
         for hqd in (*device.hiqs[:1], *(hqd for hqd in device.hqds if hqd.active and hqd.xcc < 2)):
             yield f"  {hqd.xcc}:{hqd.name}: {_words(hqd.image.words, hqd.image.first_dword)}"
+        for rlc in device.sdma:
+            shown = " ".join(f"{address:x}={value:x}" for address, value in rlc.registers if value)
+            if shown:
+                yield f"  SDMA {rlc.engine}.{rlc.rlc}: {shown}"
         if device.runlist:
             yield f"  runlist: {' '.join(f'{word:x}' for word in device.runlist.words)}"
         yield from (f"  {name} {value}" for name, value in device.properties.items())
@@ -81,14 +88,14 @@ def test_the_defaults_are_as_they_were_last_looked_at() -> None:
     assert defaults() == (FOLDER / "defaults.txt").read_text(), "check it against its source, then write it anew"
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_the_machine_is_as_it_was_last_looked_at(part: str) -> None:
-    text = (FOLDER / f"{part}.txt").read_text()
-    assert machine(part) == text, "check what changed against its source, then write it anew"
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_machine_is_as_it_was_last_looked_at(name: str) -> None:
+    text = (FOLDER / f"{name}.txt").read_text()
+    assert machine(name) == text, "check what changed against its source, then write it anew"
 
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / "defaults.txt").write_text(defaults())
-    for one in PARTS:
+    for one in MACHINES:
         (FOLDER / f"{one}.txt").write_text(machine(one))

@@ -1,6 +1,7 @@
 import pytest
 
 from ringscope.errors import InputError
+from ringscope.parts.fidelity import Standing
 from ringscope.stack import rocm
 from ringscope.stack.rocm import RocmVersion, ThunkPriority
 
@@ -30,3 +31,12 @@ def test_high_changed_with_6_2_and_what_nobody_measured_says_so() -> None:
     assert RocmVersion((6, 2)).value(rocm.HIGH) is ThunkPriority.HIGH
     assert not RocmVersion((6, 4)).inferred(rocm.TEARDOWN)
     assert RocmVersion((6, 1)).inferred(rocm.TEARDOWN)
+
+
+def test_what_was_measured_or_logged_stands_higher_than_what_was_read() -> None:
+    standing = {behaviour.source: behaviour.standing for behaviour in rocm.FIDELITY}
+    eras = {era.source for table in rocm.RULES.values() for era in table}
+    assert standing.keys() == eras
+    for source, found in standing.items():
+        assert (found is Standing.CAPTURED) == ("measured" in source or "log" in source)
+    assert {Standing.CAPTURED, Standing.SOURCE} == set(standing.values())

@@ -36,3 +36,8 @@ def test_traces_of_one_and_of_several() -> None:
     small = recorded(*kernels(400, 0, 100, 10, workgroups=4))
     assert ask("beyond-bound", KNOWN, recordings=[both, small]).verdict is UNDECIDED
     assert ask("beyond-bound", KNOWN, recordings=[both]).quiet
+
+
+def test_a_target_of_one_process_is_one() -> None:
+    assert Target(1, 100.0, 118.7).bound == 118.7
+    assert Target(1, 100.0, 118.7, share=0.5).bound == 2 * 118.7

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from asking import NO, UNDECIDED, YES, ask, recorded, told
-from machines import machine
+from machines import machine, slot
 
 from ringscope.recording import Clock, Event, Kind
 from ringscope.snapshot import Snapshot
@@ -31,6 +31,10 @@ def test_a_kernel_log_without_one() -> None:
 def test_a_queue_without_a_slot_beside_free_ones() -> None:
     found = ask("evicted", machine({500: [7]}, mapped=False))
     assert (found.verdict, found.confidence and found.confidence.word) == (YES, "weak")
+    snapshot = machine({500: [7] * 24}, xccs=1)
+    (device,) = snapshot.devices
+    last = replace(device, hqds=(*device.hqds[:-1], slot(0, 3, 7, None, 1)))  # one queue away, one slot free
+    assert ask("evicted", replace(snapshot, devices=(last,))).summary == "1 queue without a slot while slots are free"
     quiet = ask("evicted", machine({500: [7]}))
     assert (quiet.verdict, quiet.quiet) == (UNDECIDED, True)
 

@@ -14,6 +14,13 @@ def test_the_fifth_queue_shares_a_pipe_with_the_first() -> None:
     assert five.summary == "5 queues on 4 pipes; pipe 0: HIP #4, ROCr internal"
 
 
+def test_queues_are_named_with_their_process_where_there_are_several() -> None:
+    one = ask("shared-pipe", machine({500: [7] * 5})).because[0].text
+    two = ask("shared-pipe", machine({500: [7] * 3, 501: [7] * 3})).because[0].text
+    assert one == "gpu f7bc pipe 0: HIP #4, ROCr internal"
+    assert two == "gpu f7bc pipe 0: ROCr internal of 500, HIP #1 of 501"
+
+
 def test_pipes_that_processes_share_are_named() -> None:
     assert ask("shared-pipe", machine({500: [7] * 3, 501: [7] * 3})).summary == "2 pipes shared by several processes"
 

@@ -367,8 +367,9 @@ def test_xnack_is_chosen_where_every_gpu_allows_it_and_before_the_first_queue() 
         assert caught.value.errno == errno.EBUSY
 
 
-def test_mixed_xnack_oversubscribes() -> None:
-    kfd, gpu = kfd_of()
+@pytest.mark.parametrize("part", ["mi308x", "mi350x"])
+def test_mixed_xnack_oversubscribes(part: str) -> None:
+    kfd, gpu = kfd_of(part)
     for pid in (1, 2, 3):
         kfd.open(pid, xnack=pid == 2)
         create(kfd, pid, gpu)
