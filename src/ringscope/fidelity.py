@@ -39,6 +39,7 @@ ANNOTATED = (
     "virtual.sdma",
     "virtual.pm4",
     "virtual.kernels",
+    "virtual.files",
 )
 """Modules that say how well they are known, from the table of parts up to the virtual GPU."""
 

@@ -79,6 +79,24 @@ def test_sysfs_is_copied_and_listed_like_a_real_one(virtual: Runner, tmp_path: P
     assert all(line.startswith("ringscope: ") for line in ran.err.splitlines()), ran.err
 
 
+@pytest.mark.parametrize(
+    ("folder", "ours"),
+    [("/dev", {"kfd", "dri"}), ("/sys/class", {"kfd"}), ("/sys/module", {"amdgpu"}), ("/usr", set())],
+)
+def test_folders_of_the_host_list_what_the_virtual_machine_has_in_them(
+    folder: str, ours: set[str], virtual: Runner
+) -> None:
+    script = f"import os; [print(' '.join(sorted(os.listdir(path)))) for path in ({folder!r}, 3, 3)]"
+    # The second and third look go through one descriptor, which is rewound between them.
+    ran = virtual(None, sys.executable, "-c", f"import os; os.open({folder!r}, os.O_RDONLY); {script}")
+    assert ran.out.splitlines() == 3 * [" ".join(sorted({*(entry.name for entry in Path(folder).iterdir()), *ours}))]
+
+
+def test_a_walk_finds_the_device(virtual: Runner) -> None:
+    ran = virtual(None, "find", "/dev", "/sys/class", "-maxdepth", "2", "-path", "*/kfd*", "!", "-type", "l")
+    assert sorted(ran.out.splitlines()) == ["/dev/kfd", "/sys/class/kfd", "/sys/class/kfd/kfd"]
+
+
 def test_files_of_the_host_are_untouched(virtual: Runner, tmp_path: Path) -> None:
     (tmp_path / "host").write_text("host")
     ran = virtual(None, "sh", "-c", f"cat {tmp_path}/host; echo more >> {tmp_path}/host; cat /no/such/file; echo $?")
@@ -123,7 +141,7 @@ def test_a_program_that_is_not_there_leaves_no_folder(tmp_path: Path) -> None:
 
 def test_a_filter_reports_only_device_ioctls_and_paths() -> None:
     rules = seccomp.rules()
-    assert len(rules) == 13 + 2 * (len(seccomp.READS_PATH) + 1)
+    assert len(rules) == 13 + 2 * (len(seccomp.READS_PATH) + 2)
     for at, (code, if_true, if_false, _) in enumerate(rules):
         if code in (0x15, 0x45):
             assert at + 1 + max(if_true, if_false) < len(rules)

@@ -12,6 +12,13 @@ program's calls make of them. A program's own kernels are not computed (:mod:`.k
 out); they can be let run without computing, for the time that the event engine says, in competition with each other
 (:mod:`.timed`). All other packets take no time: queues take turns by priority, then round robin, at packet borders.
 
+What it cannot do, as the kernel lets a supervisor answer a call but not change its arguments: let a program enter a
+virtual folder by chdir(2) (it may open one and fchdir(2) to it, and is then told of the folder behind), have virtual
+files watched by inotify(7), or show them to 32-bit programs and to requests of io_uring(7). A mount namespace of the
+program's own would do the first. Without root that takes a user namespace, in which every other user's files are
+nobody's; many hosts and containers refuse one; and sysfs takes no new folders, so that all of ``/sys/class`` and
+``/dev`` would have to be mounted anew, entry by entry. Not worth it for a ``cd``.
+
 Use this room to see what a program asks of the driver, or to run a ROCm program's host side in CI. To ask how long
 something takes on a real device, use :mod:`ringscope.scenario`.
 """

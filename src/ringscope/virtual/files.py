@@ -16,7 +16,20 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.virtual import remote, seccomp
+
+FIDELITY = (
+    Behaviour(
+        "virtual.files",
+        "files of the driver are opened, read, looked at, linked and listed like a real machine's; they cannot be "
+        "entered by chdir(2) nor watched, and 32-bit programs and io_uring do not find them",
+        Standing.SOURCE,
+        "x86-64 programs",
+        "seccomp_unotify(2): a call can be answered, its arguments cannot be changed",
+        "tests/virtual/test_supervisor.py::test_folders_of_the_host_list_what_the_virtual_machine_has_in_them",
+    ),
+)
 
 KFD = "/dev/kfd"
 RENDER = "/dev/dri/renderD128"
@@ -32,6 +45,8 @@ _AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _AT_SYMLINK_NOFOLLOW = 0x100
 _STATX_BASIC = 0x7FF
+_LISTING = 1 << 16
+"""Bytes of entries that one call is given at most."""
 
 
 class Tree:
@@ -84,6 +99,14 @@ class Tree:
         if path in self._roots or path.startswith(self._prefixes):
             return path
         return None
+
+    def within(self, folder: str) -> dict[str, int]:
+        """What a folder of the host holds of the virtual machine and not of the host: inode by name."""
+        return {
+            os.path.basename(root): os.lstat(self.folder + root).st_ino  # noqa: PTH119
+            for root in self._roots
+            if os.path.dirname(root) == folder and not os.path.lexists(root)  # noqa: PTH120
+        }
 
     def left(self, path: str) -> str | None:
         """The host's path that is meant by one through a virtual folder and out of it again (``/dev/dri/..``)."""
@@ -192,6 +215,9 @@ class Files:
         if nr == seccomp.FSTAT:
             self._stat_descriptor(call, tid, args[0], args[1])
             return
+        if nr == seccomp.GETDENTS64:
+            self._list(call, tid, args[0], args[1], args[2])
+            return
         at = args[1:] if nr not in self._plain else args
         folder = _AT_FDCWD if nr in self._plain else _int32(args[0])
         flags = {number["newfstatat"]: args[3], number["statx"]: args[2]}.get(nr, 0)
@@ -247,6 +273,21 @@ class Files:
         finally:
             os.close(fd)
 
+    def _list(self, call: int, tid: int, fd: int, where: int, size: int) -> None:
+        """A folder of the host shows what the virtual machine has in it: after its first entries."""
+        missing = self._tree.within(remote.descriptor(tid, _int32(fd)))
+        ours = b"".join(map(_entry, missing, missing.values()))
+        entries = b""
+        if ours and len(ours) < (size & 0xFFFFFFFF) // 2:
+            # Where the host forbids it, the folder is the host's alone.
+            with suppress(OSError):
+                entries = remote.first_entries(tid, _int32(fd), min(size & 0xFFFFFFFF, _LISTING) - len(ours))
+        if entries:
+            remote.write(tid, where, entries + ours)
+            self._listener.reply(call, len(entries) + len(ours))
+        else:
+            self._listener.proceed(call)
+
     def _stat_answer(
         self, call: int, tid: int, nr: int, args: Sequence[int], status: os.stat_result, device: int | None
     ) -> None:
@@ -275,6 +316,13 @@ def is_kfd(descriptor: str) -> bool:
 def is_render(descriptor: str) -> bool:
     """Whether a descriptor's name is the opened render node."""
     return descriptor.startswith("/memfd:ringscope-drm")
+
+
+def _entry(name: str, inode: int) -> bytes:
+    """``struct linux_dirent64``; a reader who wants to come back here comes back to the start."""
+    raw = name.encode() + b"\0"
+    size = (19 + len(raw) + 7) & ~7
+    return (struct.pack("<QqHB", inode, 0, size, 0) + raw).ljust(size, b"\0")
 
 
 def _int32(word: int) -> int:

@@ -39,6 +39,7 @@ READS_PATH = {
 
 FSTAT = 5
 IOCTL = 16
+GETDENTS64 = 217
 
 _RECV, _SEND, _ID_VALID, _ADDFD, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
 _SYNC_WAKE_UP = 1
@@ -85,7 +86,7 @@ def rules() -> list[tuple[int, int, int, int]]:
         (_RETURN, 0, 0, _NOTIFY),
         (_RETURN, 0, 0, _ALLOW),
     ]
-    for number in (FSTAT, *READS_PATH.values()):
+    for number in (FSTAT, GETDENTS64, *READS_PATH.values()):
         rows += [(_JUMP_EQ, 0, 1, number), (_RETURN, 0, 0, _NOTIFY)]
     return [*rows, (_RETURN, 0, 0, _ALLOW)]
 
