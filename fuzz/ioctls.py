@@ -25,12 +25,12 @@ from ringscope.stack.machine import MachineSpec
 from ringscope.virtual import remote
 from ringscope.virtual.gpu import Gpu
 from ringscope.virtual.injection import Faults
-from ringscope.virtual.ioctls import Call
+from ringscope.virtual.ioctls import answer
 from ringscope.virtual.kernels import Kernels
 from ringscope.virtual.memory import PAGE
 from ringscope.virtual.model import model_of
 from ringscope.virtual.record import Recorder
-from ringscope.virtual.seccomp import Listener
+from ringscope.virtual.seccomp import Call, Listener
 
 MODEL = model_of("mi210")
 MACHINE = MachineSpec.of("mi210")
@@ -185,4 +185,4 @@ def _run(gpu: Gpu, data: bytes) -> None:
             request = row.number if size == row.args.size else row.number & ~(0x3FFF << 16) | size << 16
             ctypes.memmove(_room, content, len(content))
             with suppress(OSError):  # the supervisor answers with it
-                gpu.ioctl(Call(number, os.getpid(), ARGUMENT), fd, request)
+                answer(gpu, Call(number, os.getpid(), ARGUMENT), fd, request)

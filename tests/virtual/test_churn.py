@@ -25,10 +25,11 @@ from ringscope.virtual import events, ioctls
 from ringscope.virtual.client import Client
 from ringscope.virtual.gpu import Gpu
 from ringscope.virtual.injection import Faults
-from ringscope.virtual.ioctls import Call
 from ringscope.virtual.kernels import Kernels
 from ringscope.virtual.memory import Flags, page_align
 from ringscope.virtual.model import model_of
+from ringscope.virtual.ring import Ring
+from ringscope.virtual.seccomp import Call
 
 BARRIER = struct.pack("<HH52xQ", 3 | 1 << 8, 0, 0)
 ROUNDS = 60
@@ -59,6 +60,10 @@ class Someone:
     handle: bytes = b""
     waits: list[events.Wait] = field(default_factory=list)
 
+    @property
+    def rings(self) -> dict[int, Ring]:
+        return self.world.gpu.processor.of(self.client)
+
     def memory(self, size: int, kind: Flags = Flags.GTT) -> int:
         call = bytearray(struct.pack("<4Q2I", self.next_va, size, 0, 0, self.world.gpu.gpu_id, int(kind)))
         ioctls.alloc_memory(self.world.gpu, self.client, call, Call(0, os.getpid(), 0))
@@ -80,7 +85,7 @@ class Someone:
     def submit(self) -> None:
         """A barrier packet into every AQL queue."""
         space = self.client.space
-        for ring in self.client.rings.values():
+        for ring in self.rings.values():
             if ring.type is IoctlQueueType.COMPUTE_AQL:
                 index = self.sent.get(ring.number, 0)
                 space.write(ring.base + index * 64 % 4096, BARRIER)
@@ -112,13 +117,13 @@ class Someone:
                 return
 
     def destroy(self) -> None:
-        for number in tuple(self.client.rings)[:1]:
+        for number in tuple(self.rings)[:1]:
             self.sent.pop(number, None)
             self.world.gpu.destroy_queue(self.client, number)
 
     def mask(self) -> None:
-        for number in tuple(self.client.rings)[:1]:
-            if not self.client.rings[number].type.is_sdma:
+        for number in tuple(self.rings)[:1]:
+            if not self.rings[number].type.is_sdma:
                 self.world.gpu.set_cu_mask(self.client, number, (0xFF,))
 
 
@@ -186,7 +191,7 @@ class World:
         living = {who.client.pid for who in self.people.values()}
         assert set(gpu.clients) == living == {process.pid for process in gpu.kfd.processes}
         assert {ring.client.pid for ring in gpu.processor.rings} <= living
-        assert len(gpu.processor.rings) == sum(len(who.client.rings) for who in self.people.values())
+        assert len(gpu.processor.rings) == sum(len(who.rings) for who in self.people.values())
         held = {
             id(b.backing): b.backing for who in self.people.values() for b in who.client.buffers.values() if b.backing
         }
@@ -198,7 +203,7 @@ class World:
     def check_text(self) -> None:
         """Debugfs and sysfs name the living with their queues, and nobody else."""
         snapshot = self.gpu.snapshot()
-        wanted = {who.client.pid: set(who.client.rings) for who in self.people.values() if who.client.rings}
+        wanted = {who.client.pid: set(who.rings) for who in self.people.values() if who.rings}
         assert {p.pid: {queue.qid for queue in p.queues} for p in snapshot.processes if p.queues} == wanted
         listed = {int(path.split("/")[0]) for path in self.gpu.kfd_proc()}
         assert set(wanted) <= listed <= set(self.people)
@@ -224,7 +229,7 @@ def world(gpu: str = "mi308x") -> Iterator[World]:
 
 def worked(who: Someone) -> bool:
     """Whether every packet of a process that its queues hold was taken."""
-    return all(who.client.rings[number].index == count for number, count in who.sent.items())
+    return all(who.rings[number].index == count for number, count in who.sent.items())
 
 
 @pytest.mark.parametrize("gpu", ["mi210", "mi308x"])
@@ -314,7 +319,7 @@ def test_half_of_sixteen_processes_are_killed_again_and_again() -> None:
                 w.gpu.processor.turn()
             assert len(w.people) == 8
             w.settle()
-            assert all(worked(who) and len(who.client.rings) == 5 for who in w.people.values())
+            assert all(worked(who) and len(who.rings) == 5 for who in w.people.values())
             w.check()
             for who in tuple(w.people.values()):
                 w.kill(who)

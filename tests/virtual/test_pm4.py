@@ -8,8 +8,8 @@ from ringscope.parts import pm4 as table
 from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.virtual import aql, events, pm4
 from ringscope.virtual.codeobject import Needs
-from ringscope.virtual.kernels import Dispatch, Policy
-from ringscope.virtual.ring import Ring
+from ringscope.virtual.kernels import Policy
+from ringscope.virtual.ring import Dispatch, Flight, Ring
 
 
 def packet(opcode: int, *body: int) -> list[int]:
@@ -124,8 +124,6 @@ def test_a_dispatch_is_refused_like_any_kernel(capsys: pytest.CaptureFixture[str
 
 def launched(b: Bench, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Dispatch, Needs]]:
     """The kernels that are given their time from here on, and what a wave of each needs."""
-    from ringscope.virtual.timed import Flight
-
     found: list[tuple[Dispatch, Needs]] = []
 
     def dispatch(ring: Ring, name: str, job: Dispatch, needs: Needs, barrier: bool) -> Flight:

@@ -20,8 +20,8 @@ from ringscope.scenario.outcome import simulate
 from ringscope.scenario.schema import parse
 from ringscope.virtual.codeobject import Needs
 from ringscope.virtual.faults import Fault
-from ringscope.virtual.kernels import Dispatch, Policy
-from ringscope.virtual.ring import Ring
+from ringscope.virtual.kernels import Policy
+from ringscope.virtual.ring import Dispatch, Ring
 from ringscope.virtual.rocm import Root
 
 MS = 1_000_000

@@ -11,7 +11,7 @@ from ringscope.virtual.faults import ERROR_PACKET, Fault, Stall
 from ringscope.virtual.ring import AQL_PACKET, Ring
 
 if TYPE_CHECKING:
-    from ringscope.virtual.processor import Processor
+    from ringscope.virtual.front import Front
 
 FIDELITY = (
     Behaviour(
@@ -31,7 +31,7 @@ _CONDITIONS = (int.__eq__, int.__ne__, int.__lt__, int.__ge__)
 """``hsa_signal_condition32_t``: EQ, NE, LT, GTE."""
 
 
-def run(cp: Processor, ring: Ring) -> int:
+def run(cp: Front, ring: Ring) -> int:
     """Take packets until the ring is empty, stalls, or has had its share; returns how many were taken."""
     client = ring.client
     store, space = client.space.store, client.space
@@ -84,7 +84,7 @@ def run(cp: Processor, ring: Ring) -> int:
     return taken
 
 
-def _execute(cp: Processor, ring: Ring, kind: int, packet: bytes) -> None:
+def _execute(cp: Front, ring: Ring, kind: int, packet: bytes) -> None:
     client = ring.client
     cp.began = signals.gpu_clock()
     if kind in (BARRIER_AND, BARRIER_OR):
@@ -97,7 +97,7 @@ def _execute(cp: Processor, ring: Ring, kind: int, packet: bytes) -> None:
         if cp.record:
             cp.record.packet(ring, "barrier-and" if kind == BARRIER_AND else "barrier-or", {"deps": len(deps)})
     elif kind == DISPATCH:
-        cp.kernels.dispatch(cp, ring, packet)
+        cp.kernels.dispatch(ring, packet, cp.record)
     elif kind == VENDOR and packet[2] == FORMAT_BARRIER_VALUE:
         signal, wanted, mask, condition = struct.unpack_from("<QqqI", packet, 8)
         if condition >= len(_CONDITIONS):

@@ -10,7 +10,6 @@ from ringscope.records import dataclass, field
 from ringscope.virtual import remote
 from ringscope.virtual.events import Events
 from ringscope.virtual.memory import AddressSpace, Backing, Buffer, Store
-from ringscope.virtual.ring import Ring
 
 DOORBELL_BYTES = 8192
 """A process's slice of the doorbell BAR on SOC15 parts: 1024 doorbells of 8 bytes (facts §3.4)."""
@@ -36,7 +35,6 @@ class Client:
     space: AddressSpace
     events: Events = field(default_factory=Events)
     buffers: dict[int, Buffer] = field(default_factory=dict)
-    rings: dict[int, Ring] = field(default_factory=dict)
     exported: list[bytes] = field(default_factory=list)
     svm: dict[int, int] = field(default_factory=dict)
     next_buffer: int = 1

@@ -19,20 +19,19 @@ from typing import TYPE_CHECKING
 
 from ringscope.parts.layout import Generation
 from ringscope.parts.queue_types import IoctlQueueType
-from ringscope.stack.kfd.records import CreateQueue, KfdError, UpdateQueue
+from ringscope.stack.kfd.records import CreateQueue, UpdateQueue
 from ringscope.stack.machine import MachineSpec
-from ringscope.virtual import drm, files, ioctls, remote, signals
+from ringscope.virtual import files, remote, signals
 from ringscope.virtual.client import DOORBELL_BYTES, Client, identity
 from ringscope.virtual.events import HW_EXCEPTION, Wait
 from ringscope.virtual.faults import ERROR_NONE, hardware_exception
 from ringscope.virtual.injection import Faults
-from ringscope.virtual.ioctls import Call, Deferred
 from ringscope.virtual.kernels import Kernels
 from ringscope.virtual.memory import PAGE, Backing, Store
 from ringscope.virtual.model import Model
 from ringscope.virtual.processor import Processor
 from ringscope.virtual.ring import AQL_PACKET, Ring
-from ringscope.virtual.seccomp import Listener
+from ringscope.virtual.seccomp import Call, Listener
 from ringscope.virtual.smi import Watchers
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ _SVM_PREFERRED, _SVM_PREFETCH, _SVM_ACCESS, _SVM_IN_PLACE, _SVM_NO_ACCESS, _SVM_
     range(8)
 )
 _UNDEFINED = 0xFFFFFFFF
-_READS, _WRITES = 1 << 30, 1 << 31
-"""Direction bits of an ioctl's number: the driver reads its argument, writes it back."""
 _SHOWN = 8
 """Most kinds of unknown call that the summary names."""
 
@@ -150,7 +147,7 @@ class Gpu:
         self._by_descriptor = {name: other for name, other in self._by_descriptor.items() if other is not client}
         self._waits = [(other, wait) for other, wait in self._waits if other is not client]
         self._capture_peak()
-        for ring in client.rings.values():
+        for ring in self.processor.of(client).values():
             self.processor.remove(ring)
         for key in client.exported:
             self.exported.pop(key, None)
@@ -171,61 +168,9 @@ class Gpu:
 
     # Calls
 
-    def ioctl(self, call: Call, fd: int, request: int) -> bool:
-        """Answer an ioctl; False when the descriptor is none of ours."""
-        name = remote.descriptor(call.tid, fd)
-        if files.is_render(name):
-            self._drm(call, request)
-            return True
-        if not files.is_kfd(name):
-            return False
-        client = self._by_descriptor.get(name)
-        if client is None or not remote.within(call.tid, client.pid):
-            # Inherited over fork (or left by one that has gone): the driver serves only the process that opened.
-            self.reply(call, errno.EBADF)
-            return True
-        number = request & 0xFF
-        handler = ioctls.HANDLERS.get(number) if request >> 8 & 0xFF == ord("K") else None
-        if handler is None:
-            self._report(f"ioctl {request:#010x} of /dev/kfd")
-            self.reply(call, errno.ENOTTY)
-            return True
-        self._answer(client, call, request, handler)
-        return True
-
-    def _answer(self, client: Client, call: Call, request: int, handler: ioctls.Handler) -> None:
-        size = request >> 16 & 0x3FFF
-        error = 0
-        why = ""
-        before = b""
-        self.calls[handler.__name__] += 1
-        try:
-            # As the driver does: what a call only gives back starts as zeros.
-            if size and request & _READS:
-                before = remote.read(call.tid, call.where, size)
-            arguments = bytearray(before or bytes(size))
-            if size < ioctls.SIZES.get(request & 0xFF, 0):
-                arguments.extend(bytes(ioctls.SIZES[request & 0xFF] - size))
-            try:
-                handler(self, client, arguments, call)
-            except Deferred:
-                return
-            except KfdError as refused:
-                error, why = refused.errno, refused.why
-            except OSError as refused:
-                error, why = refused.errno or errno.EFAULT, refused.strerror or ""
-            except struct.error:
-                error, why = errno.EINVAL, "the argument is too short"
-            if request & _WRITES and arguments != before:
-                # As the driver does: results go out even when the call failed.
-                remote.write(call.tid, call.where, arguments[:size])
-        except OSError as fault:
-            error, why = fault.errno or errno.EFAULT, "the argument cannot be reached"
-            arguments = bytearray(before)
-        if self.record:
-            self.record.ioctl(client, request, arguments, error, why)
-            self.record.driver(self.kfd.events)
-        self.reply(call, error)
+    def client_of(self, descriptor: str) -> Client | None:
+        """Whose ``/dev/kfd`` a descriptor is, by its name in ``/proc``."""
+        return self._by_descriptor.get(descriptor)
 
     def answer_later(self, client: Client, call: Call, number: int, arguments: bytes | bytearray, error: int) -> None:
         """Answer a call that was put off; its results are in the program's memory already."""
@@ -233,28 +178,8 @@ class Gpu:
             self.record.ioctl(client, number, arguments, error, "")
         self.reply(call, error)
 
-    def _drm(self, call: Call, request: int) -> None:
-        number, size = request & 0xFF, request >> 16 & 0x3FFF
-        error = 0
-        try:
-            arguments = bytearray(remote.read(call.tid, call.where, size))
-            if request >> 8 & 0xFF != ord("d"):
-                raise OSError(errno.ENOTTY, "no ioctl of a render node")
-            if number == drm.VERSION:
-                drm.version(call.tid, arguments)
-                remote.write(call.tid, call.where, arguments)
-            elif number == drm.AMDGPU_INFO:
-                drm.info(call.tid, arguments, self.model, self._report)
-            else:
-                self._report(f"ioctl {request:#010x} of the render node")
-                error = errno.EINVAL
-        except OSError as refused:
-            error = refused.errno or errno.EFAULT
-        except struct.error:
-            error = errno.EINVAL
-        self.reply(call, error)
-
-    def _report(self, what: str) -> None:
+    def report(self, what: str) -> None:
+        """A call that is not known here."""
         self.unknown[what] += 1
 
     def reply(self, call: Call, error: int = 0) -> None:
@@ -276,7 +201,6 @@ class Gpu:
             client, created.queue_id, wanted.gpu_id, wanted.type, wanted.ring_base, wanted.ring_bytes,
             wanted.read_pointer, wanted.write_pointer, slot // 8, wanted.priority, wanted.percentage, wanted.cwsr_base,
         )  # fmt: skip
-        client.rings[ring.number] = ring
         client.took_device = True
         self.queues += 1
         self.processor.add(ring)
@@ -288,7 +212,7 @@ class Gpu:
                 self._kill(client)
             raise OSError(fault.value or errno.EINTR, "a fault on purpose")
         most = self.faults.limit("doorbells")
-        if most is not None and len(client.rings) >= most:
+        if most is not None and len(self.processor.of(client)) >= most:
             self.faults.refuse("doorbells")
             raise OSError(errno.EBUSY, "a fault on purpose: no doorbell is left")
         most = self.faults.limit("sdma")
@@ -338,7 +262,7 @@ class Gpu:
         """UPDATE_QUEUE, decided by the driver, applied to the ring."""
         self._report_progress()
         self.kfd.update_queue(client.pid, wanted)
-        ring = client.rings[wanted.queue_id]
+        ring = self.processor.of(client)[wanted.queue_id]
         ring.base, ring.bytes = wanted.ring_base, wanted.ring_bytes
         ring.priority, ring.percentage = wanted.priority, wanted.percentage
         ring.locate()
@@ -350,7 +274,7 @@ class Gpu:
         self._capture_peak()
         self._report_progress()
         self.kfd.destroy_queue(client.pid, number)
-        self.processor.remove(client.rings.pop(number))
+        self.processor.remove(self.processor.of(client)[number])
         self._remap()
 
     def set_cu_mask(self, client: Client, number: int, mask: tuple[int, ...]) -> None:

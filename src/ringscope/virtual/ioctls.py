@@ -10,13 +10,14 @@ import errno
 import struct
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ringscope.parts.queue_types import IoctlQueueType
-from ringscope.stack.kfd.records import CreateQueue, UpdateQueue
-from ringscope.virtual import events, remote, signals
+from ringscope.stack.kfd.records import CreateQueue, KfdError, UpdateQueue
+from ringscope.virtual import drm, events, files, remote, signals
 from ringscope.virtual.client import DOORBELL_BYTES, MMIO_OFFSET, Client
 from ringscope.virtual.memory import KINDS, PAGE, Flags, page_align
+from ringscope.virtual.seccomp import Call
 
 if TYPE_CHECKING:
     from ringscope.virtual.gpu import Gpu
@@ -27,14 +28,6 @@ _LDS_BASE, _SCRATCH_BASE, _SVM_BASE, _APERTURE = 1 << 48, 2 << 48, 0x1000000, 0x
 """Apertures of SOC15 parts (amdkfd kfd_flat_memory.c)."""
 _MOST_DEVICES = 1024
 """Longest array of devices that is believed; the driver fails to allocate a senseless one."""
-
-
-class Call(NamedTuple):
-    """One ioctl in flight: the kernel's number for it, the thread, and where its arguments lie."""
-
-    number: int
-    tid: int
-    where: int
 
 
 class Deferred(Exception):  # noqa: N818  no error
@@ -278,7 +271,7 @@ def accept(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
 def get_queue_wave_state(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
     """GET_QUEUE_WAVE_STATE: of a queue that is not running; no wave was ever saved here."""
     where, _, _, number, _ = struct.unpack_from("<Q4I", a)
-    ring = client.rings.get(number)
+    ring = gpu.processor.of(client).get(number)
     if ring is None:
         raise _refuse(errno.EINVAL, "no such queue")
     if ring.runnable:
@@ -429,3 +422,85 @@ HANDLERS: dict[int, Handler] = {
 """By the ioctl's number; the rest is answered ENOTTY and reported."""
 SIZES = {0x02: 96, 0x08: 32}
 """Arguments that older runtimes pass shorter: missing bytes are zero."""
+_READS, _WRITES = 1 << 30, 1 << 31
+"""Direction bits of an ioctl's number: the driver reads its argument, writes it back."""
+
+
+def answer(gpu: Gpu, call: Call, fd: int, request: int) -> bool:
+    """Answer an ioctl; False when the descriptor is none of ours."""
+    name = remote.descriptor(call.tid, fd)
+    if files.is_render(name):
+        _render(gpu, call, request)
+        return True
+    if not files.is_kfd(name):
+        return False
+    client = gpu.client_of(name)
+    if client is None or not remote.within(call.tid, client.pid):
+        # Inherited over fork (or left by one that has gone): the driver serves only the process that opened.
+        gpu.reply(call, errno.EBADF)
+        return True
+    number = request & 0xFF
+    handler = HANDLERS.get(number) if request >> 8 & 0xFF == ord("K") else None
+    if handler is None:
+        gpu.report(f"ioctl {request:#010x} of /dev/kfd")
+        gpu.reply(call, errno.ENOTTY)
+        return True
+    _carry_out(gpu, client, call, request, handler)
+    return True
+
+
+def _carry_out(gpu: Gpu, client: Client, call: Call, request: int, handler: Handler) -> None:
+    size = request >> 16 & 0x3FFF
+    error = 0
+    why = ""
+    before = b""
+    gpu.calls[handler.__name__] += 1
+    try:
+        # As the driver does: what a call only gives back starts as zeros.
+        if size and request & _READS:
+            before = remote.read(call.tid, call.where, size)
+        arguments = bytearray(before or bytes(size))
+        if size < SIZES.get(request & 0xFF, 0):
+            arguments.extend(bytes(SIZES[request & 0xFF] - size))
+        try:
+            handler(gpu, client, arguments, call)
+        except Deferred:
+            return
+        except KfdError as refused:
+            error, why = refused.errno, refused.why
+        except OSError as refused:
+            error, why = refused.errno or errno.EFAULT, refused.strerror or ""
+        except struct.error:
+            error, why = errno.EINVAL, "the argument is too short"
+        if request & _WRITES and arguments != before:
+            # As the driver does: results go out even when the call failed.
+            remote.write(call.tid, call.where, arguments[:size])
+    except OSError as fault:
+        error, why = fault.errno or errno.EFAULT, "the argument cannot be reached"
+        arguments = bytearray(before)
+    if gpu.record:
+        gpu.record.ioctl(client, request, arguments, error, why)
+        gpu.record.driver(gpu.kfd.events)
+    gpu.reply(call, error)
+
+
+def _render(gpu: Gpu, call: Call, request: int) -> None:
+    number, size = request & 0xFF, request >> 16 & 0x3FFF
+    error = 0
+    try:
+        arguments = bytearray(remote.read(call.tid, call.where, size))
+        if request >> 8 & 0xFF != ord("d"):
+            raise OSError(errno.ENOTTY, "no ioctl of a render node")
+        if number == drm.VERSION:
+            drm.version(call.tid, arguments)
+            remote.write(call.tid, call.where, arguments)
+        elif number == drm.AMDGPU_INFO:
+            drm.info(call.tid, arguments, gpu.model, gpu.report)
+        else:
+            gpu.report(f"ioctl {request:#010x} of the render node")
+            error = errno.EINVAL
+    except OSError as refused:
+        error = refused.errno or errno.EFAULT
+    except struct.error:
+        error = errno.EINVAL
+    gpu.reply(call, error)

@@ -15,15 +15,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ringscope.parts.fidelity import Behaviour, Standing
-from ringscope.records import dataclass
 from ringscope.virtual.codeobject import Kernel, Needs, kernel_at
 from ringscope.virtual.faults import ERROR_CODE, ERROR_DIMENSIONS, Fault, Stall
+from ringscope.virtual.ring import Dispatch, Flight, Ring
 
 if TYPE_CHECKING:
     from ringscope.virtual.client import Client
-    from ringscope.virtual.processor import Processor
-    from ringscope.virtual.ring import Ring
-    from ringscope.virtual.timed import Flight, Timed
+    from ringscope.virtual.record import Recorder
+    from ringscope.virtual.timed import Timed
 
 FIDELITY = (
     Behaviour(
@@ -56,33 +55,6 @@ class Policy(Enum):
     TIME = "time"
 
 
-@dataclass(frozen=True)
-class Dispatch:
-    """A KERNEL_DISPATCH packet: sizes in work-items, addresses on the GPU."""
-
-    dimensions: int
-    workgroup: tuple[int, int, int]
-    grid: tuple[int, int, int]
-    private_bytes: int
-    group_bytes: int
-    kernel: int
-    arguments: int
-
-    @classmethod
-    def read(cls, packet: bytes) -> Dispatch:
-        """From the packet's 64 bytes."""
-        setup, x, y, z, _, gx, gy, gz, private, group, kernel, arguments = struct.unpack_from("<5H5I2Q", packet, 2)
-        return cls(setup & 3, (x, y, z), (gx, gy, gz), private, group, kernel, arguments)
-
-    @property
-    def workgroups(self) -> int:
-        """Workgroups in the grid."""
-        count = 1
-        for size, group in zip(self.grid, self.workgroup, strict=True):
-            count *= -(-size // group)
-        return count
-
-
 class Kernels:
     """Kernels seen so far, by process and descriptor, and how often each ran without computing.
 
@@ -100,7 +72,7 @@ class Kernels:
         """Memory of a process changed hands: what lies at an address may be another kernel."""
         self._known = {key: kernel for key, kernel in self._known.items() if key[0] != client.number}
 
-    def dispatch(self, cp: Processor, ring: Ring, packet: bytes) -> None:
+    def dispatch(self, ring: Ring, packet: bytes, record: Recorder | None) -> None:
         """Carry out, time or refuse one dispatch."""
         job = Dispatch.read(packet)
         if not 1 <= job.dimensions <= 3 or 0 in job.workgroup or 0 in job.grid:
@@ -114,8 +86,8 @@ class Kernels:
             raise Stall
         if self._blit(ring, kernel, job):
             self.carried_out += 1
-            if cp.record:
-                cp.record.dispatch(ring, kernel.name, "carried-out", job)
+            if record:
+                record.dispatch(ring, kernel.name, "carried-out", job)
         else:
             ring.held = self._own(ring, kernel.name, job, Needs.read(kernel.descriptor, self._gfx), barrier)
 

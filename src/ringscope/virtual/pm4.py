@@ -14,11 +14,10 @@ from ringscope.parts import pm4
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.virtual import signals
 from ringscope.virtual.faults import ERROR_PACKET, Fault, Stall
-from ringscope.virtual.kernels import Dispatch
+from ringscope.virtual.ring import Dispatch, Ring
 
 if TYPE_CHECKING:
-    from ringscope.virtual.processor import Processor
-    from ringscope.virtual.ring import Ring
+    from ringscope.virtual.front import Front
 
 FIDELITY = (
     Behaviour(
@@ -54,7 +53,7 @@ COMPARE = (_always, int.__lt__, int.__le__, int.__eq__, int.__ne__, int.__ge__, 
 """``function`` of WAIT_REG_MEM, and of SDMA's POLL_REGMEM."""
 
 
-def run(cp: Processor, ring: Ring) -> int:
+def run(cp: Front, ring: Ring) -> int:
     """Take packets of a PM4 queue up to its doorbell; returns how many. The doorbell is the write pointer in dwords."""
     client = ring.client
     rang = client.doorbells[ring.slot]
@@ -88,7 +87,7 @@ def _length(ring: Ring, word: int) -> int:
         raise Fault(ERROR_PACKET, f"PM4 dword {ring.index}: {error}") from error
 
 
-def execute(cp: Processor, ring: Ring, words: list[int]) -> None:
+def execute(cp: Front, ring: Ring, words: list[int]) -> None:
     """Carry out the packets in ``words``; raises Stall to be called again with the same ones.
 
     What was carried out before a stall is not done again: ``ring.step`` counts it.
@@ -122,7 +121,7 @@ def _flat(ring: Ring, words: list[int], depth: int) -> Iterator[list[int]]:
         at += length
 
 
-def _one(cp: Processor, ring: Ring, packet: list[int]) -> None:
+def _one(cp: Front, ring: Ring, packet: list[int]) -> None:
     opcode = pm4.opcode_of(packet[0])
     space = ring.client.space
     if opcode in _QUIET:
@@ -154,7 +153,7 @@ def _one(cp: Processor, ring: Ring, packet: list[int]) -> None:
         raise Fault(ERROR_PACKET, f"PM4 opcode {opcode:#x} is not carried out on this device")
 
 
-def _dispatch(cp: Processor, ring: Ring, counts: tuple[int, int, int], initiator: int) -> None:
+def _dispatch(cp: Front, ring: Ring, counts: tuple[int, int, int], initiator: int) -> None:
     """A kernel described by the shader registers that the queue has set; counts of workgroups, or of work-items."""
     registers = ring.registers
     size = [registers.get(_NUM_THREADS + i, 0) & 0xFFFF for i in range(3)]
@@ -168,7 +167,7 @@ def _dispatch(cp: Processor, ring: Ring, counts: tuple[int, int, int], initiator
     cp.kernels.launch(ring, job, registers.get(_RSRC1, 0), bool(initiator & _WAVE32))
 
 
-def _release(cp: Processor, ring: Ring, packet: list[int]) -> None:
+def _release(cp: Front, ring: Ring, packet: list[int]) -> None:
     """End of pipe: when everything before it is done, write and interrupt."""
     if ring.busy:
         raise Stall

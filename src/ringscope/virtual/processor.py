@@ -17,34 +17,30 @@ from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.virtual import aql, pm4, sdma, signals
 from ringscope.virtual.events import HW_EXCEPTION, MEMORY
 from ringscope.virtual.faults import ERROR_NONE, Fault, hardware_exception, memory_exception
+from ringscope.virtual.front import Front
 from ringscope.virtual.memory import MemoryFault
-from ringscope.virtual.ring import UNRUNG, Ring
+from ringscope.virtual.ring import UNRUNG, Flight, Ring
 
 if TYPE_CHECKING:
+    from ringscope.virtual.client import Client
     from ringscope.virtual.kernels import Kernels
     from ringscope.virtual.record import Recorder
-    from ringscope.virtual.timed import Flight
 
-BATCH = 64
-"""Most packets of one ring before others are looked at."""
 _RUN = {IoctlQueueType.COMPUTE_AQL: aql.run, IoctlQueueType.COMPUTE: pm4.run}
 
 
-class Processor:
-    """Every ring of the device. ``record`` gets each packet when a recording is made.
+class Processor(Front):
+    """Every ring of the device.
 
     ``starved`` says that a ring has work and no slot; whoever rotates the queues resets it.
     """
 
     def __init__(self, kernels: Kernels, record: Recorder | None) -> None:
-        self.kernels = kernels
-        self.record = record
+        super().__init__(kernels, record)
         self.rings: list[Ring] = []
-        self.began = 0
         self.refused = 0
         self.halted = False
         self.starved = False
-        self.batch = BATCH
         self.on_packet: Callable[[Ring], None] | None = None
         self.on_memory_fault: Callable[[Ring], None] | None = None
 
@@ -59,6 +55,10 @@ class Processor:
     def remove(self, ring: Ring) -> None:
         """A queue ended."""
         self.rings.remove(ring)
+
+    def of(self, client: Client) -> dict[int, Ring]:
+        """The rings of one process, by the number of the queue."""
+        return {ring.number: ring for ring in self.rings if ring.client is client}
 
     def sort(self) -> None:
         """Priorities changed."""

@@ -24,9 +24,7 @@ from ringscope.stack.text import capture
 if TYPE_CHECKING:
     from ringscope.snapshot import Snapshot
     from ringscope.virtual.client import Client
-    from ringscope.virtual.kernels import Dispatch
-    from ringscope.virtual.ring import Ring
-    from ringscope.virtual.timed import Flight
+    from ringscope.virtual.ring import Dispatch, Flight, Ring
 
 SCHEMA = "ringscope.recording/1"
 NAME = "recording.jsonl"

@@ -1,7 +1,8 @@
-"""One user queue as the command processor sees it: its ring, its doorbell, and how far it has got."""
+"""One user queue as the command processor sees it: its ring, its doorbell, how far it has got, and its kernels."""
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from ringscope.parts.queue_types import IoctlQueueType
@@ -9,11 +10,37 @@ from ringscope.records import dataclass, field
 
 if TYPE_CHECKING:
     from ringscope.virtual.client import Client
-    from ringscope.virtual.timed import Flight
 
 AQL_PACKET = 64
 UNRUNG = 0xFFFFFFFFFFFFFFFF
 """What an AQL doorbell holds before its first ring: 0 would hide the store of packet number 0."""
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """A KERNEL_DISPATCH packet: sizes in work-items, addresses on the GPU."""
+
+    dimensions: int
+    workgroup: tuple[int, int, int]
+    grid: tuple[int, int, int]
+    private_bytes: int
+    group_bytes: int
+    kernel: int
+    arguments: int
+
+    @classmethod
+    def read(cls, packet: bytes) -> Dispatch:
+        """From the packet's 64 bytes."""
+        setup, x, y, z, _, gx, gy, gz, private, group, kernel, arguments = struct.unpack_from("<5H5I2Q", packet, 2)
+        return cls(setup & 3, (x, y, z), (gx, gy, gz), private, group, kernel, arguments)
+
+    @property
+    def workgroups(self) -> int:
+        """Workgroups in the grid."""
+        count = 1
+        for size, group in zip(self.grid, self.workgroup, strict=True):
+            count *= -(-size // group)
+        return count
 
 
 @dataclass(slots=True, eq=False)
@@ -82,3 +109,18 @@ class Ring:
     def label(self) -> str:
         """How messages name the queue."""
         return f"process {self.client.pid} queue {self.number}"
+
+
+@dataclass(eq=False, slots=True)
+class Flight:
+    """A kernel under way; times in ns of the host's monotonic clock, ``began`` and ``ended`` known at its end."""
+
+    ring: Ring
+    number: int
+    name: str
+    index: int
+    job: Dispatch
+    sent: int
+    signal: int = 0
+    began: int = 0
+    ended: int = 0

@@ -33,7 +33,7 @@ from ringscope.virtual.faults import ERROR_PACKET, Fault, Stall
 from ringscope.virtual.pm4 import COMPARE
 
 if TYPE_CHECKING:
-    from ringscope.virtual.processor import Processor
+    from ringscope.virtual.front import Front
     from ringscope.virtual.ring import Ring
 
 FIDELITY = (
@@ -56,7 +56,7 @@ _RECT_DWORDS = 13
 """Dwords of a packet without the data that follows some; NOP is its header and what that counts."""
 
 
-def run(cp: Processor, ring: Ring) -> int:
+def run(cp: Front, ring: Ring) -> int:
     """Take packets up to the doorbell; returns how many."""
     client, space = ring.client, ring.client.space
     rang = client.doorbells[ring.slot]
@@ -90,7 +90,7 @@ _Fetch = Callable[[int, int], bytes]
 """Bytes of the packet at the head: from which dword on, and how many dwords."""
 
 
-def _packet(cp: Processor, ring: Ring, fetch: _Fetch) -> int:
+def _packet(cp: Front, ring: Ring, fetch: _Fetch) -> int:
     """Carry out the packet at the head of the ring; returns its length in dwords."""
     head = int.from_bytes(fetch(0, 1), "little")
     if head & 0xFF == INDIRECT:
@@ -99,7 +99,7 @@ def _packet(cp: Processor, ring: Ring, fetch: _Fetch) -> int:
     return _one(cp, ring, head, fetch)
 
 
-def _indirect(cp: Processor, ring: Ring, words: tuple[int, ...]) -> None:
+def _indirect(cp: Front, ring: Ring, words: tuple[int, ...]) -> None:
     """Carry out an indirect buffer; after a stall it goes on at the packet that stalled."""
     base, size = _address(words, 1), words[3] & 0xFFFFF
     space = ring.client.space
@@ -122,7 +122,7 @@ def _address(words: tuple[int, ...], at: int) -> int:
     return words[at] | words[at + 1] << 32
 
 
-def _one(cp: Processor, ring: Ring, head: int, fetch: _Fetch) -> int:
+def _one(cp: Front, ring: Ring, head: int, fetch: _Fetch) -> int:
     """Carry out a packet that is not indirect; returns its length in dwords."""
     space = ring.client.space
     opcode, sub = head & 0xFF, head >> 8 & 0xFF

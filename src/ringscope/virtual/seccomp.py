@@ -14,6 +14,7 @@ import os
 import signal
 import struct
 from contextlib import suppress
+from typing import NamedTuple
 
 from ringscope.errors import InputError
 
@@ -56,6 +57,14 @@ _OFFSET_NR, _OFFSET_ARCH, _OFFSET_ARG1 = 0, 4, 24
 
 Notification = tuple[int, int, int, int, int, int, int, int, int]
 """id, thread id, call number, six arguments."""
+
+
+class Call(NamedTuple):
+    """One ioctl in flight: the kernel's number for it, the thread, and where its arguments lie."""
+
+    number: int
+    tid: int
+    where: int
 
 
 class _Instruction(ctypes.Structure):

@@ -18,10 +18,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from ringscope.errors import InputError
-from ringscope.virtual import remote, seccomp
+from ringscope.virtual import ioctls, remote, seccomp
 from ringscope.virtual.files import Files, Tree
 from ringscope.virtual.gpu import Gpu
-from ringscope.virtual.ioctls import Call
 
 _SPIN_NS = 2_000_000
 """How long doorbells are polled without sleeping after the last work."""
@@ -172,7 +171,7 @@ class Supervisor:
         try:
             if nr != seccomp.IOCTL:
                 self._files.handle(notification)
-            elif not self._gpu.ioctl(Call(number, tid, where), fd & 0xFFFFFFFF, request & 0xFFFFFFFF):
+            elif not ioctls.answer(self._gpu, seccomp.Call(number, tid, where), fd & 0xFFFFFFFF, request & 0xFFFFFFFF):
                 self._listener.proceed(number)
         except OSError as error:
             self._listener.reply(number, error=error.errno or errno.EFAULT)

@@ -18,15 +18,13 @@ from ringscope.engine.costs import costs_for
 from ringscope.engine.run import Engine
 from ringscope.engine.spec import Change, Control, Op, Packet, Queue, Spec, SpecError, constant
 from ringscope.parts.mqd import PIPE_PRIORITY
-from ringscope.records import dataclass
 from ringscope.scenario.build import cu_mask, engine_machine, room
 from ringscope.stack.machine import NodeSpec
 from ringscope.virtual.faults import ERROR_DIMENSIONS, Fault, Stall
+from ringscope.virtual.ring import Dispatch, Flight, Ring
 
 if TYPE_CHECKING:
     from ringscope.virtual.codeobject import Needs
-    from ringscope.virtual.kernels import Dispatch
-    from ringscope.virtual.ring import Ring
 
 _QUEUES = 256
 """Queues that can run kernels at once; a queue beyond them waits for one to go."""
@@ -37,21 +35,6 @@ _CHANGES = 2_000
 Seat = tuple[tuple[int, int] | None, int, tuple[tuple[int, ...], ...]]
 """A compute queue of the driver's: its slot ``(pipe, queue)``, None off the device; its priority; the CU masks that the
 driver wrote, 16 bits a shader array, empty for all CUs."""
-
-
-@dataclass(eq=False, slots=True)
-class Flight:
-    """A kernel under way; times in ns of the host's monotonic clock, ``began`` and ``ended`` known at its end."""
-
-    ring: Ring
-    number: int
-    name: str
-    index: int
-    job: Dispatch
-    sent: int
-    signal: int = 0
-    began: int = 0
-    ended: int = 0
 
 
 class Timed:
