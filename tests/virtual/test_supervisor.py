@@ -139,6 +139,54 @@ def test_a_program_that_is_not_there_leaves_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+_FORBID = """
+import ctypes, os, struct, sys
+number, words = int(sys.argv[1]), sys.argv[2:]
+rows = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x50000 | 1), (0x06, 0, 0, 0x7FFF0000)]
+table = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *row) for row in rows))
+program = struct.pack("<HxxxxxxQ", len(rows), ctypes.addressof(table))
+libc = ctypes.CDLL(None, use_errno=True)
+assert not libc.prctl(38, 1, 0, 0, 0) and not libc.prctl(22, 2, program), "the filter was refused"
+os.execv(words[0], words)
+"""
+"""A container's policy in small: one system call answers EPERM from here on."""
+
+
+@pytest.mark.parametrize(
+    ("number", "says", "todo"),
+    [
+        (317, "the host forbids seccomp user notification", "seccomp=unconfined"),
+        (310, "the host forbids process_vm_readv on a child", "SYS_PTRACE"),
+    ],
+)
+def test_a_host_that_forbids_what_it_needs_is_told_in_one_line(number: int, says: str, todo: str) -> None:
+    words = [sys.executable, "-m", "ringscope", "exec", "--", "/bin/echo", "never"]
+    done = subprocess.run(
+        [sys.executable, "-c", _FORBID, str(number), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(PROJECT / "src")},
+        timeout=60,
+    )
+    assert done.returncode == 2 and not done.stdout
+    (line,) = done.stderr.splitlines()
+    assert says in line and todo in line
+
+
+def test_where_folders_cannot_be_shared_they_are_listed_as_they_are() -> None:
+    words = [sys.executable, "-m", "ringscope", "exec", "--", "/bin/ls", "/sys/class"]
+    done = subprocess.run(
+        [sys.executable, "-c", _FORBID, "438", *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(PROJECT / "src")},
+        timeout=60,
+    )
+    assert set(done.stdout.split()) == {entry.name for entry in Path("/sys/class").iterdir()}
+
+
 def test_a_filter_reports_only_device_ioctls_and_paths() -> None:
     rules = seccomp.rules()
     assert len(rules) == 13 + 2 * (len(seccomp.READS_PATH) + 2)

@@ -21,7 +21,7 @@ from ringscope.parts.layout import Generation
 from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.kfd.records import CreateQueue, UpdateQueue
 from ringscope.stack.machine import MachineSpec
-from ringscope.virtual import files, remote, signals
+from ringscope.virtual import remote, signals
 from ringscope.virtual.client import DOORBELL_BYTES, Client, identity
 from ringscope.virtual.events import HW_EXCEPTION, Wait
 from ringscope.virtual.faults import ERROR_NONE, hardware_exception
@@ -161,10 +161,6 @@ class Gpu:
         if self.record:
             self.record.died(client)
             self.record.driver(self.kfd.events)
-
-    def is_render(self, tid: int, fd: int) -> bool:
-        """Whether the descriptor is the opened render node."""
-        return files.is_render(remote.descriptor(tid, fd))
 
     # Calls
 

@@ -117,7 +117,7 @@ def acquire_vm(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
     """ACQUIRE_VM: the process's address space on this GPU is that of a render node descriptor."""
     drm_fd, gpu_id = struct.unpack_from("<2I", a)
     _gpu(gpu, gpu_id)
-    if not gpu.is_render(call.tid, drm_fd):
+    if not files.is_render(remote.descriptor(call.tid, drm_fd)):
         raise _refuse(errno.EINVAL, "no render node")
 
 
