@@ -16,8 +16,8 @@ from ringscope.engine.codes import (
     WORKGROUP_BITS,
     State,
 )
-from ringscope.engine.events import draw, lowest, set_end
-from ringscope.engine.jit import hot
+from ringscope.engine.events import at, draw, lowest, set_end
+from ringscope.engine.jit import hot, jit
 from ringscope.engine.pipes import set_mode
 from ringscope.engine.state import GUARDS as _GUARDS
 
@@ -34,7 +34,7 @@ def fits(free: int, need: int) -> bool:
 def next_pipe(s: State, xcc: int) -> int:
     """The pipe of the XCC whose turn it is to place a workgroup, -1 for none."""
     g = s.g[0]
-    x = s.xcc[xcc]
+    x = s.xcc[at(xcc)]
     mask = x.placing
     if g.dispatch == FREE_SLOT:
         mask &= ~x.blocked
@@ -49,12 +49,12 @@ def next_pipe(s: State, xcc: int) -> int:
     i = first
     for _ in range(g.pipes):
         if (mask >> i) & 1:
-            q = s.pipe[xcc * g.pipes + i].queue
+            q = s.pipe[at(xcc * g.pipes + i)].queue
             rank = 0
             if g.priority >= PIPE_PRIORITY:
-                rank = s.queue[q].pipe_priority << 32
+                rank = s.queue[at(q)].pipe_priority << 32
             if g.dispatch == EQUAL_SHARE:
-                rank += (1 << 31) - s.share[q * g.xccs + xcc].waves
+                rank += (1 << 31) - s.share[at(q * g.xccs + xcc)].waves
             if rank > best_rank:
                 best = i
                 best_rank = rank
@@ -71,24 +71,24 @@ def find_cu(s: State, i: int, k: int, need: int) -> int:
     When there is none: ``-2 - engine`` for the one shader engine that is waited for, -1 when any will do.
     """
     g = s.g[0]
-    pipe = s.pipe[i]
-    share = s.share[k]
+    pipe = s.pipe[at(i)]
+    share = s.share[at(k)]
     ses = g.ses
-    mask = s.queue[pipe.queue].mask
+    mask = at(s.queue[at(pipe.queue)].mask)
     engine = share.engine_turn
     for _ in range(ses):
         e = pipe.xcc * ses + engine
-        allowed = s.mask[mask, e]
+        allowed = s.mask[mask, at(e)]
         if allowed != 0:
-            se = s.se[e]
-            look = e * g.pipes + pipe.local
+            se = s.se[at(e)]
+            look = at(e * g.pipes + pipe.local)
             room = allowed & se.available & s.fresh[look]
             base = e * g.cus_stride
             turn = se.turn
             while room != 0:
                 ahead = room >> turn << turn
                 c = lowest(ahead if ahead != 0 else room)
-                if fits(s.cu[base + c], need):
+                if fits(s.cu[at(base + c)], need):
                     share.engine_turn = engine
                     return c
                 room &= ~(1 << c)
@@ -105,13 +105,13 @@ def find_cu(s: State, i: int, k: int, need: int) -> int:
 def known_full(s: State, i: int, k: int) -> bool:
     """Whether share ``k`` has to wait for the shader engine in turn, as pipe ``i`` knows without looking again."""
     g = s.g[0]
-    pipe = s.pipe[i]
-    e = pipe.xcc * g.ses + s.share[k].engine_turn
-    allowed = s.mask[s.queue[pipe.queue].mask, e]
+    pipe = s.pipe[at(i)]
+    e = pipe.xcc * g.ses + s.share[at(k)].engine_turn
+    allowed = s.mask[at(s.queue[at(pipe.queue)].mask), at(e)]
     return (
         g.placement == SE_STRICT
         and allowed != 0
-        and allowed & s.se[e].available & s.fresh[e * g.pipes + pipe.local] == 0
+        and allowed & s.se[at(e)].available & s.fresh[at(e * g.pipes + pipe.local)] == 0
     )
 
 
@@ -119,24 +119,23 @@ def known_full(s: State, i: int, k: int) -> bool:
 def place(s: State, xcc: int, k: int, p: int, c: int) -> None:
     """Start the next workgroup of share ``k`` (a saved one first), one of packet ``p``, on CU ``c`` of its engine."""
     g = s.g[0]
-    share = s.share[k]
-    packet = s.packet[p]
+    share = s.share[at(k)]
+    packet = s.packet[at(p)]
     if share.saved > 0:
         w = share.saved_list + 0
-        group = s.workgroup[w]
+        group = s.workgroup[at(w)]
         share.saved_list = group.next
         share.saved -= 1
         g.saved_workgroups -= 1
         time = group.rest
     else:
         g.spares -= 1
-        w = s.spare[g.spares] + 0
-        group = s.workgroup[w]
+        w = s.spare[at(g.spares)] + 0
+        group = s.workgroup[at(w)]
         group.packet = p
         time = packet.time
         if packet.jitter > 0:
-            h = draw(g.seed, p + 1, packet.draw, share.index + 1)
-            time += ((h >> 1) * packet.jitter_ns) >> 31
+            time += ((draw(packet.basis, share.index + 1) >> 1) * packet.jitter_ns) >> 31
         if packet.first_at < 0:
             packet.first_at = g.now
         share.left -= 1
@@ -151,15 +150,13 @@ def place(s: State, xcc: int, k: int, p: int, c: int) -> None:
         g.bandwidth_used += packet.bandwidth
     start = g.now
     if g.launch_ps > 0:
-        x = s.xcc[xcc]
+        x = s.xcc[at(xcc)]
         x.launch_ps = max(x.launch_ps, g.now * 1000) + g.launch_ps
         start = (x.launch_ps + 999) // 1000
     set_end(s, w, (start + time) << WORKGROUP_BITS | w)
     need = packet.need
-    waves = (need >> 8) & 0xFF
     share.running += 1
-    share.waves += waves
-    share.wave_ns -= waves * start
+    share.waves += (need >> 8) & 0xFF
     engine = share.engine_turn
     e = xcc * g.ses + engine
     cu = e * g.cus_stride + c
@@ -167,13 +164,14 @@ def place(s: State, xcc: int, k: int, p: int, c: int) -> None:
     group.order = g.placed
     group.cu = cu
     group.se = e
-    free = s.cu[cu]
-    was_idle = int(free == g.full)
-    g.busy_cus += was_idle
-    g.busy_cu_ns -= was_idle * g.now
+    group.share = k
+    free = s.cu[at(cu)]
+    if free == g.full:
+        g.busy_cus += 1
+        g.busy_cu_ns -= g.now
     free -= need
-    s.cu[cu] = free
-    se = s.se[e]
+    s.cu[at(cu)] = free
+    se = s.se[at(e)]
     se.available &= ~(int(not fits(free, g.least_need)) << c)
     # The next workgroup goes to the next CU of the next shader engine.
     c += 1
@@ -186,25 +184,25 @@ def place(s: State, xcc: int, k: int, p: int, c: int) -> None:
 def leave_cu(s: State, cu: int, e: int, need: int) -> None:
     """Give a workgroup's room on a CU of shader engine ``e`` back."""
     g = s.g[0]
-    free = s.cu[cu] + need
-    s.cu[cu] = free
-    is_idle = int(free == g.full)
-    g.busy_cus -= is_idle
-    g.busy_cu_ns += is_idle * g.now
-    se = s.se[e]
+    free = s.cu[at(cu)] + need
+    s.cu[at(cu)] = free
+    if free == g.full:
+        g.busy_cus -= 1
+        g.busy_cu_ns += g.now
+    se = s.se[at(e)]
     bit = 1 << (cu - e * g.cus_stride)
     se.available |= bit
-    x = s.xcc[se.xcc]
+    x = s.xcc[at(se.xcc)]
     if x.placing != 0:
         for look in range(e * g.pipes, (e + 1) * g.pipes):
-            s.fresh[look] |= bit
+            s.fresh[at(look)] |= bit
         # Who waits for this engine, and for no more than this CU has now, looks again.
         waiters = se.waiters
         ready = 0
         while waiters != 0:
             local = lowest(waiters)
             waiters &= waiters - 1
-            ready |= int(fits(free, s.pipe[se.xcc * g.pipes + local].need)) << local
+            ready |= int(fits(free, s.pipe[at(se.xcc * g.pipes + local)].need)) << local
         x.blocked &= ~ready
         se.waiters &= ~ready
         if ready != 0 or g.dispatch == EQUAL_SHARE:
@@ -216,28 +214,34 @@ def workgroup_end(s: State, w: int) -> int:
     """A workgroup is done and its room free; returns the packet that this completes, else -1."""
     g = s.g[0]
     set_end(s, w, NEVER)
-    group = s.workgroup[w]
+    group = s.workgroup[at(w)]
     p = group.packet + 0
-    e = group.se + 0
-    packet = s.packet[p]
+    packet = s.packet[at(p)]
     need = packet.need
-    waves = (need >> 8) & 0xFF
-    leave_cu(s, group.cu + 0, e, need)
+    leave_cu(s, group.cu + 0, group.se + 0, need)
     group.packet = -1
-    s.spare[g.spares] = w
+    s.spare[at(g.spares)] = w
     g.spares += 1
     g.events += 1
     g.workgroups += 1
-    share = s.share[packet.queue * g.xccs + s.se[e].xcc]
+    share = s.share[at(group.share)]
     share.running -= 1
-    share.waves -= waves
-    share.wave_ns += waves * g.now
+    share.waves -= (need >> 8) & 0xFF
     if g.bandwidth != 0:
         g.bandwidth_used -= packet.bandwidth
     packet.left -= 1
     if packet.left == 0:
         return p
     return -1
+
+
+@jit
+def look_again(s: State, i: int) -> None:
+    """What pipe ``i`` knows of full CUs was for another need."""
+    g = s.g[0]
+    pipe = s.pipe[i]
+    for e in range(pipe.xcc * g.ses, (pipe.xcc + 1) * g.ses):
+        s.fresh[e * g.pipes + pipe.local] = -1
 
 
 @hot
@@ -249,30 +253,29 @@ def place_workgroups(s: State, xcc: int) -> int:
     pipe has to look at, because they may have gained room since it found none there.
     """
     g = s.g[0]
-    x = s.xcc[xcc]
+    x = s.xcc[at(xcc)]
     ses = g.ses
     while True:
         local = next_pipe(s, xcc)
         if local < 0 or (x.blocked >> local) & 1:
             return -1
         i = xcc * g.pipes + local
-        pipe = s.pipe[i]
-        k = pipe.queue * g.xccs + xcc
-        share = s.share[k]
-        p = s.workgroup[share.saved_list].packet + 0 if share.saved > 0 else share.packet
-        need = s.packet[p].need
+        pipe = s.pipe[at(i)]
+        k = pipe.share + 0
+        share = s.share[at(k)]
+        p = s.workgroup[at(share.saved_list)].packet + 0 if share.saved > 0 else share.packet
+        need = s.packet[at(p)].need
         if need != pipe.need:
             pipe.need = need
-            for e in range(xcc * ses, xcc * ses + ses):
-                s.fresh[e * g.pipes + local] = -1
+            look_again(s, i)
         c = find_cu(s, i, k, need)
         if c < 0:
             x.blocked |= 1 << local
             if c <= -2:
-                s.se[xcc * ses - 2 - c].waiters |= 1 << local
+                s.se[at(xcc * ses - 2 - c)].waiters |= 1 << local
             else:
                 for e in range(xcc * ses, xcc * ses + ses):
-                    s.se[e].waiters |= 1 << local
+                    s.se[at(e)].waiters |= 1 << local
             if g.dispatch == FREE_SLOT:
                 continue
             return -1
@@ -287,4 +290,4 @@ def place_workgroups(s: State, xcc: int) -> int:
         # Nearly always the pipe then waits, as it found out before: it does so without another round.
         if share.saved == 0 and share.packet == p and known_full(s, i, k):
             x.blocked |= 1 << local
-            s.se[xcc * ses + share.engine_turn].waiters |= 1 << local
+            s.se[at(xcc * ses + share.engine_turn)].waiters |= 1 << local

@@ -40,7 +40,7 @@ from ringscope.engine.codes import (
     State,
 )
 from ringscope.engine.compute_units import place_workgroups, workgroup_end
-from ringscope.engine.events import ROOT, drop_first, lowest, post
+from ringscope.engine.events import ROOT, at, drop_first, lowest, post
 from ringscope.engine.host import host, next_request
 from ringscope.engine.jit import entry, hot, jit
 from ringscope.engine.packets import complete, copy_end, send, start_copy
@@ -67,24 +67,26 @@ def decide_slots(s: State) -> None:
 
 
 @hot
-def settle(s: State) -> None:
-    """The second half of an instant: everyone who decides, decides once.
+def settle(s: State) -> bool:
+    """The second half of an instant: everyone who decides, decides once; whether any did but who places workgroups.
 
     A pipe that has placed its last workgroup looks for more to do before any other pipe of its XCC places one.
     """
     g = s.g[0]
     g.pending = 0
-    if g.schedule_dirty + g.engines_dirty != 0:
+    decided = g.schedule_dirty + g.engines_dirty != 0
+    if decided:
         decide_slots(s)
     while True:
         while g.pipes_dirty != 0:
+            decided = True
             i = lowest(g.pipes_dirty)
             g.pipes_dirty &= g.pipes_dirty - 1
-            mode = s.pipe[i].mode
-            if mode == IDLE or (mode == PLACING and g.now >= s.pipe[i].quantum_at):
+            pipe = s.pipe[at(i)]
+            if pipe.mode == IDLE or (pipe.mode == PLACING and g.now >= pipe.quantum_at):
                 advance(s, i)
         if g.xccs_dirty == 0:
-            return
+            return decided
         xcc = lowest(g.xccs_dirty)
         i = place_workgroups(s, xcc)
         if i < 0:
@@ -116,6 +118,27 @@ def rare(s: State, kind: int, index: int) -> None:
         device_step(s, index)
 
 
+@hot
+def too_little(s: State) -> int:
+    """What there may be too little of for one more event and settling, else DONE.
+
+    What these can add at most: an event for each pipe, engine and queue, a workgroup on all free room, a row of the log
+    and of the trace, and two changes of every queue's state, in the event and in settling.
+    """
+    g = s.g[0]
+    if g.events_held > s.heap.size - 2 * g.xccs * g.pipes - g.engines - 2 * g.queues - 8:
+        return MORE_EVENTS
+    if g.saved_workgroups > s.workgroup.size - g.resident:
+        return MORE_WORKGROUPS
+    if g.log_rows > s.log.size - 2:
+        return MORE_LOG
+    if g.trace_on != 0 and g.trace_rows > s.trace.size - 2:
+        return MORE_TRACE
+    if g.trace_on != 0 and g.residence_rows > s.residence.size - 4 * g.queues - 1:
+        return MORE_RESIDENCE
+    return DONE
+
+
 @entry
 def run(s: State, until: int) -> int:
     """Go on until every event up to ``until`` (inclusive) has happened; returns DONE or what there is too little of.
@@ -126,43 +149,30 @@ def run(s: State, until: int) -> int:
     if g.started == 0:
         g.started = 1
         start(s)
-    # What one event and one settling can add at most: one event for each pipe, engine and queue, a workgroup on all
-    # free room, two rows.
-    most_events = s.heap.size - 2 * g.xccs * g.pipes - g.engines - 2 * g.queues - 8
-    most_saved = s.workgroup.size - g.resident
-    most_log = s.log.size - 2
-    most_trace = s.trace.size - 2
-    most_residence = s.residence.size - 4 * g.queues - 1  # a queue's state changes twice in an event, and in settling
-    if g.trace_on == 0:
-        most_trace = 0
-        most_residence = 0
+    grown = True  # ends of workgroups and placing others add nothing
     while True:
         end = s.ends[ROOT]
         key = s.heap[0]
-        at = min(end >> WORKGROUP_BITS, key >> TIME_SHIFT)
-        if g.events_held > most_events:
-            return MORE_EVENTS
-        if g.saved_workgroups > most_saved:
-            return MORE_WORKGROUPS
-        if g.log_rows > most_log:
-            return MORE_LOG
-        if g.trace_rows > most_trace:
-            return MORE_TRACE
-        if g.residence_rows > most_residence:
-            return MORE_RESIDENCE
-        if g.pending != 0 and at != g.now:
-            settle(s)
+        due = min(end >> WORKGROUP_BITS, key >> TIME_SHIFT)
+        if grown:
+            grown = False
+            short = too_little(s)
+            if short != DONE:
+                return short
+        if g.pending != 0 and due != g.now:
+            grown = settle(s)
             continue
-        if at > until:
+        if due > until:
             g.now = max(g.now, until)
             return DONE
-        g.now = at
+        g.now = due
         g.pending = 1
         done = -1
         sent = -1
-        if at == end >> WORKGROUP_BITS:
+        if due == end >> WORKGROUP_BITS:
             done = workgroup_end(s, end & WORKGROUP_MASK)
         else:
+            grown = True
             g.events_held -= 1
             drop_first(s.heap, g.events_held)
             kind = (key >> ID_BITS) & KIND_MASK
@@ -179,6 +189,7 @@ def run(s: State, until: int) -> int:
             else:
                 rare(s, kind, index)
         if done >= 0:
+            grown = True
             complete(s, done)
         if sent >= 0:
             send(s, sent)

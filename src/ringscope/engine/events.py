@@ -10,12 +10,13 @@ decides: no branch to guess, no load that waits for another, and a preempted wor
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ringscope.engine.codes import ID_BITS, LIMIT_NS, NEVER, TIME_SHIFT, WORKGROUP_BITS, State
 from ringscope.engine.jit import hot, jit, one_instruction
 
-# An unsigned index is not looked at for being negative.
 ROOT = np.uint64(3)
 ONE, TWO, THREE = np.uint64(1), np.uint64(2), np.uint64(3)
 
@@ -31,6 +32,12 @@ def lowest(mask: int) -> int:
     return BIT_OF[(mask & -mask) % 67]
 
 
+@one_instruction
+def at(place: int) -> Any:
+    """``place``, never negative, as an index: unsigned, it is not looked at for counting from the end."""
+    return np.uint64(place)
+
+
 @hot
 def set_end(s: State, w: int, key: int) -> None:
     """Put ``key`` into the leaf of workgroup ``w`` and its path right.
@@ -38,7 +45,7 @@ def set_end(s: State, w: int, key: int) -> None:
     The children of node ``i`` are ``4 i - 8`` and the next three, the root is node 3: the four lie in one cache line.
     """
     ends = s.ends
-    i = np.uint64(s.g[0].first_leaf + w)
+    i = at(s.g[0].first_leaf + w)
     ends[i] = key
     while i > ROOT:
         key = min(ends[i ^ ONE], ends[i ^ TWO], ends[i ^ THREE], key)
@@ -49,13 +56,13 @@ def set_end(s: State, w: int, key: int) -> None:
 @hot
 def end_of(s: State, w: int) -> int:
     """When workgroup ``w`` ends."""
-    return s.ends[s.g[0].first_leaf + w] >> WORKGROUP_BITS
+    return s.ends[at(s.g[0].first_leaf + w)] >> WORKGROUP_BITS
 
 
 @hot
 def is_running(s: State, w: int) -> bool:
     """Whether workgroup ``w`` has an end to come."""
-    return s.ends[s.g[0].first_leaf + w] != NEVER
+    return s.ends[at(s.g[0].first_leaf + w)] != NEVER
 
 
 @jit
@@ -73,20 +80,20 @@ def sift_up(heap: State, i: int, key: int) -> None:
 @jit
 def drop_first(heap: State, n: int) -> None:
     """Take the first of ``n + 1`` keys out; with none left the first is NEVER."""
-    key = heap[n]
-    heap[n] = NEVER
+    key = heap[at(n)]
+    heap[at(n)] = NEVER
     i = 0
     while 4 * i + 1 < n:
         least = 4 * i + 1
         for k in range(least + 1, min(least + 4, n)):
-            if heap[k] < heap[least]:
+            if heap[at(k)] < heap[at(least)]:
                 least = k
-        if key <= heap[least]:
+        if key <= heap[at(least)]:
             break
-        heap[i] = heap[least]
+        heap[at(i)] = heap[at(least)]
         i = least
     if n > 0:
-        heap[i] = key
+        heap[at(i)] = key
 
 
 @hot
@@ -99,9 +106,15 @@ def post(s: State, at: int, kind: int, index: int) -> None:
 
 
 @hot
-def draw(seed: int, a: int, b: int, c: int) -> int:
+def basis(seed: int, a: int, b: int) -> int:
+    """What the draws of one thing, such as a packet sent for the ``b``-th time, have in common."""
+    return seed * 73856093 + a * 19349663 + b * 83492791
+
+
+@hot
+def draw(basis: int, c: int) -> int:
     """32 bits that depend on the arguments alone, so that a drawn time is the same whatever the schedule."""
-    h = (seed * 73856093 + a * 19349663 + b * 83492791 + c * 2654435761) & 0xFFFFFFFF
+    h = (basis + c * 2654435761) & 0xFFFFFFFF
     h ^= h >> 16
     h = (h * 0x45D9F3B) & 0xFFFFFFFF
     h ^= h >> 15

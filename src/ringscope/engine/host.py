@@ -16,7 +16,7 @@ from ringscope.engine.codes import (
     WAITING,
     State,
 )
-from ringscope.engine.events import draw, post
+from ringscope.engine.events import at, basis, draw, post
 from ringscope.engine.jit import hot, jit
 from ringscope.engine.packets import ring_full
 
@@ -25,8 +25,8 @@ from ringscope.engine.packets import ring_full
 def next_request(s: State, t: int) -> None:
     """Thread ``t`` takes its source's next request and sleeps until that comes."""
     g = s.g[0]
-    thread = s.thread[t]
-    source = s.source[thread.source]
+    thread = s.thread[at(t)]
+    source = s.source[at(thread.source)]
     n = source.taken
     if source.limit >= 0 and n >= source.limit:
         thread.state = OVER
@@ -38,26 +38,26 @@ def next_request(s: State, t: int) -> None:
     if source.arrival != CLOSED:
         who = thread.source + 1
         which = n
-    drawn = s.times[source.times_at + ((draw(g.seed, -who, which, 1) * source.times_n) >> 32)]
+    drawn = s.times[at(source.times_at + ((draw(basis(g.seed, -who, which), 1) * source.times_n) >> 32))]
     if source.arrival == CLOSED:
-        at = max(g.now, source.start)
+        arrival = max(g.now, source.start)
         if thread.requests > 0:
-            at += drawn
+            arrival += drawn
     elif source.arrival == OPEN:
         source.next_at += drawn
-        at = source.next_at
+        arrival = source.next_at
     else:
-        at = s.times[source.trace_at + n]
+        arrival = s.times[at(source.trace_at + n)]
     thread.requests += 1
     thread.state = ASLEEP
-    thread.arrival = at
-    post(s, max(at, g.now), HOST, t)
+    thread.arrival = arrival
+    post(s, max(arrival, g.now), HOST, t)
 
 
 @jit
 def begin_request(s: State, t: int) -> None:
     """Thread ``t`` has its request: nothing of it is sent yet, nothing charged."""
-    thread = s.thread[t]
+    thread = s.thread[at(t)]
     thread.step = thread.first
     thread.left = 0
     thread.cursor = thread.arrival
@@ -69,7 +69,7 @@ def begin_request(s: State, t: int) -> None:
     thread.room = 0
     thread.run = 0
     for p in range(thread.first, thread.last):
-        s.packet[p].state = 0
+        s.packet[at(p)].state = 0
     thread.begun = s.g[0].now
 
 
@@ -77,7 +77,7 @@ def begin_request(s: State, t: int) -> None:
 def wait_for_ring(s: State, t: int, q: int) -> None:
     """Thread ``t`` waits for a place in the ring of queue ``q``, behind those that wait already."""
     queue = s.queue[q]
-    thread = s.thread[t]
+    thread = s.thread[at(t)]
     thread.state = RING_FULL
     thread.next_sender = -1
     if queue.sender >= 0:
@@ -92,7 +92,7 @@ def host(s: State, t: int) -> int:
     """Thread ``t`` goes on with its request; returns the packet that it sends now, -1 for none."""
     g = s.g[0]
     g.events += 1
-    thread = s.thread[t]
+    thread = s.thread[at(t)]
     if thread.state == ENDING:
         request_done(s, t)
         return -1
@@ -102,13 +102,13 @@ def host(s: State, t: int) -> int:
     elif thread.state == WAITING:
         thread.step += 1
     else:
-        packet = s.packet[thread.step]
+        packet = s.packet[at(thread.step)]
         if packet.op == SYNC:
             if thread.left > 0:
                 thread.state = WAITING
                 return -1
         elif packet.op != HOST_TIME:
-            queue = s.queue[packet.queue]
+            queue = s.queue[at(packet.queue)]
             if thread.state == RING_FULL:
                 queue.sender_woken = 0
             elif queue.sender >= 0 or queue.sender_woken != 0 or ring_full(s, packet.queue):
@@ -119,7 +119,7 @@ def host(s: State, t: int) -> int:
         thread.step += 1
     thread.state = SENDING
     if thread.step < thread.last:
-        post(s, g.now + s.packet[thread.step].host_ns, HOST, t)
+        post(s, g.now + s.packet[at(thread.step)].host_ns, HOST, t)
     elif thread.left > 0:
         thread.state = ENDING
     else:
@@ -131,8 +131,8 @@ def host(s: State, t: int) -> int:
 def request_done(s: State, t: int) -> None:
     """The thread knows that its request is done; what the packets did not account for was the host's."""
     g = s.g[0]
-    thread = s.thread[t]
-    row = s.log[g.log_rows]
+    thread = s.thread[at(t)]
+    row = s.log[at(g.log_rows)]
     g.log_rows += 1
     row.thread = t
     row.request = thread.requests - 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from ringscope.errors import InputError
 try:
     import numba as _numba
     from llvmlite import ir
-    from numba.core import event
+    from numba.core import event, types
     from numba.core.cpu import CPUTargetOptions
     from numba.extending import intrinsic
 except ImportError as error:
@@ -114,7 +115,15 @@ def _compile(function: Function, **more: bool) -> Function:
         from numba import cuda  # noqa: PLC0415 - only there when asked for
 
         return cast("Function", cast("Any", cuda).jit(device=True)(function))
-    return cast("Function", numba.njit(**_options(), **more)(function))
+    return cast("Function", compiled(function, **_options(), **more))
+
+
+def compiled(function: Callable[..., Any], **options: Any) -> Any:
+    """``function`` as Numba's, compiled once, not once more for every constant that it is called with."""
+    made = numba.njit(**options)(function)
+    template = made.get_call_template
+    made.get_call_template = lambda args, kws: template(tuple(map(types.unliteral, args)), kws)
+    return made
 
 
 class _Once(event.Listener):
@@ -137,11 +146,36 @@ def compiling(tell: Callable[[], None]) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_blas() -> Iterator[None]:
+    """Within it Numba does not find SciPy's BLAS, whose import would take longer than all of the engine's.
+
+    For a process of our own: Numba, once started so, multiplies no matrices in it.
+    """
+    blas = "scipy.linalg.cython_blas"
+    if blas in sys.modules:
+        yield
+        return
+    sys.modules[blas] = cast("Any", None)
+    try:
+        yield
+    finally:
+        del sys.modules[blas]
+
+
 @intrinsic
 def _lowest(_: Any, mask: Any) -> Any:
     return mask(mask), lambda _, builder, __, args: builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
 
+@intrinsic
+def _at(_: Any, place: Any) -> Any:
+    return types.uint64(place), lambda context, builder, _, args: context.cast(builder, args[0], place, types.int64)
+
+
+_INSTRUCTIONS: dict[str, Any] = {"lowest": _lowest, "at": _at}
+
+
 def one_instruction(function: Function) -> Function:
-    """``function``, which finds the lowest bit set, as the processor's own instruction where Numba can be told so."""
-    return _compile(function) if _cuda else cast("Function", _lowest)
+    """``function`` as the processor's one instruction for it (or none at all), where Numba can be told so."""
+    return _compile(function) if _cuda else cast("Function", _INSTRUCTIONS[function.__name__])

@@ -19,7 +19,7 @@ from ringscope.engine.codes import (
     WAITING,
     State,
 )
-from ringscope.engine.events import draw, post
+from ringscope.engine.events import at, basis, draw, post
 from ringscope.engine.jit import hot, jit
 from ringscope.engine.pipes import may_start, signals_at
 
@@ -35,8 +35,8 @@ def wake_all(s: State) -> None:
 @hot
 def ring_full(s: State, q: int) -> bool:
     """Whether a host thread has to wait before it may send to queue ``q``."""
-    queue = s.queue[q]
-    return queue.first >= 0 and queue.write_index - s.packet[queue.first].ring_index >= queue.ring_packets - 1
+    queue = s.queue[at(q)]
+    return queue.first >= 0 and queue.write_index - s.packet[at(queue.first)].ring_index >= queue.ring_packets - 1
 
 
 @jit
@@ -46,7 +46,7 @@ def wake_sender(s: State, q: int) -> None:
     One at a time: the next is woken when its packet is in the ring.
     """
     g = s.g[0]
-    queue = s.queue[q]
+    queue = s.queue[at(q)]
     t = queue.sender
     if t >= 0 and queue.sender_woken == 0 and not ring_full(s, q):
         queue.sender = s.thread[t].next_sender
@@ -58,14 +58,14 @@ def wake_sender(s: State, q: int) -> None:
 def send(s: State, p: int) -> None:
     """Packet ``p`` enters its queue's ring and the doorbell rings."""
     g = s.g[0]
-    packet = s.packet[p]
+    packet = s.packet[at(p)]
     q = packet.queue
     if q < 0:  # a signal from outside: nobody works on it
         packet.state = COMPLETE
         packet.done_at = g.now
         wake_all(s)
         return
-    queue = s.queue[q]
+    queue = s.queue[at(q)]
     packet.state = SENT
     packet.ring_index = queue.write_index
     queue.write_index += 1
@@ -73,9 +73,10 @@ def send(s: State, p: int) -> None:
     packet.previous = queue.last
     packet.sent = g.now
     packet.first_at = -1
-    packet.draw += 1
-    index = (draw(g.seed, p + 1, packet.draw, 0) * packet.times_n) >> 32
-    packet.time = s.times[packet.times_at + index]
+    packet.draws += 1
+    packet.basis = basis(g.seed, p + 1, packet.draws)
+    index = (draw(packet.basis, 0) * packet.times_n) >> 32
+    packet.time = s.times[at(packet.times_at + index)]
     packet.jitter_ns = packet.time * packet.jitter // 1000 + 1
     slot_ns = queue.slot_ns
     save_ns = queue.save_ns
@@ -87,7 +88,7 @@ def send(s: State, p: int) -> None:
     packet.slot_at_sent = slot_ns
     packet.save_at_sent = save_ns
     if queue.last >= 0:
-        s.packet[queue.last].next = p
+        s.packet[at(queue.last)].next = p
     else:
         queue.first = p
         queue.first_at = g.now
@@ -99,8 +100,9 @@ def send(s: State, p: int) -> None:
         return
     packet.left = packet.workgroups + g.xccs
     for k in range(q * g.xccs, (q + 1) * g.xccs):
-        if s.share[k].head < 0:
-            s.share[k].head = p
+        share = s.share[at(k)]
+        if share.head < 0:
+            share.head = p
     if queue.state == MAPPED:
         g.pipes_dirty |= queue.pipes
     elif queue.state == UNMAPPED and queue.waiting < 0:
@@ -113,8 +115,8 @@ def send(s: State, p: int) -> None:
 def charge(s: State, p: int, slot: int, save: int, run: int, room: int) -> None:
     """Charge the time since the request's last completion to what packet ``p`` went through, its end first."""
     g = s.g[0]
-    packet = s.packet[p]
-    thread = s.thread[packet.thread]
+    packet = s.packet[at(p)]
+    thread = s.thread[at(packet.thread)]
     rest = g.now - thread.cursor
     thread.cursor = g.now
     part = min(rest, run)
@@ -142,9 +144,9 @@ def charge(s: State, p: int, slot: int, save: int, run: int, room: int) -> None:
 def complete(s: State, p: int) -> None:
     """Every XCC is done with packet ``p``: its signal falls, the ring's read index may move, the host may wake."""
     g = s.g[0]
-    packet = s.packet[p]
+    packet = s.packet[at(p)]
     q = packet.queue
-    queue = s.queue[q]
+    queue = s.queue[at(q)]
     in_ring = packet.state == SENT
     packet.state = COMPLETE
     packet.done_at = g.now
@@ -156,12 +158,12 @@ def complete(s: State, p: int) -> None:
         before = packet.previous
         after = packet.next
         if before >= 0:
-            s.packet[before].next = after
+            s.packet[at(before)].next = after
         else:
             queue.first = after
             queue.first_at = g.now
         if after >= 0:
-            s.packet[after].previous = before
+            s.packet[at(after)].previous = before
         else:
             queue.last = before
         if queue.sender >= 0:
@@ -194,7 +196,7 @@ def complete(s: State, p: int) -> None:
     alone += alone * packet.jitter // 1000
     run = min(executing, alone)
     charge(s, p, slot, save, run, executing - run)
-    thread = s.thread[t]
+    thread = s.thread[at(t)]
     thread.left -= 1
     if thread.left == 0 and thread.state in (WAITING, ENDING):
         post(s, g.now + g.wake_ns, HOST, t)
@@ -211,10 +213,10 @@ def start_copy(s: State, e: int) -> None:
     for second in range(2):
         q = engine.first_queue
         while q >= 0:
-            queue = s.queue[q]
+            queue = s.queue[at(q)]
             p = queue.first
             if (second == 1 or q > engine.turn) and p >= 0 and queue.active != 0 and may_start(s, p):
-                packet = s.packet[p]
+                packet = s.packet[at(p)]
                 engine.packet = p
                 engine.turn = q
                 ready = max(packet.sent, queue.first_at)

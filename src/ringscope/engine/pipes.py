@@ -18,7 +18,7 @@ from ringscope.engine.codes import (
     TAKING,
     State,
 )
-from ringscope.engine.events import post
+from ringscope.engine.events import at, post
 from ringscope.engine.jit import hot, jit
 
 
@@ -52,8 +52,8 @@ def signals_at(s: State, p: int) -> int:
 @hot
 def may_start(s: State, p: int) -> bool:
     """Whether the packet's barrier bit and the signals it waits for let it be taken up."""
-    packet = s.packet[p]
-    if packet.barrier != 0 and s.queue[packet.queue].first != p:
+    packet = s.packet[at(p)]
+    if packet.barrier != 0 and s.queue[at(packet.queue)].first != p:
         return False
     return packet.waits == 0 or signals_met(s, p)
 
@@ -61,9 +61,9 @@ def may_start(s: State, p: int) -> bool:
 @hot
 def has_work(s: State, q: int, xcc: int) -> bool:
     """Whether a pipe of this XCC connected to the queue would have something to do."""
-    if s.queue[q].state != MAPPED:
+    if s.queue[at(q)].state != MAPPED:
         return False
-    share = s.share[q * s.g[0].xccs + xcc]
+    share = s.share[at(q * s.g[0].xccs + xcc)]
     if share.saved > 0 or share.left > 0:
         return True
     return share.head >= 0 and may_start(s, share.head)
@@ -77,26 +77,26 @@ def next_queue(s: State, i: int) -> int:
     where that has an effect.
     """
     g = s.g[0]
-    pipe = s.pipe[i]
+    pipe = s.pipe[at(i)]
     held = pipe.connected
     best = -1
     best_priority = -1
     held_priority = -1
     n = g.pipe_slots
-    at = pipe.turn
+    turn = pipe.turn
     for _ in range(n):
-        at += 1
-        if at >= n:
-            at -= n
-        slot = s.pipe_slot[pipe.local, at]
+        turn += 1
+        if turn >= n:
+            turn -= n
+        slot = s.pipe_slot[at(pipe.local), at(turn)]
         if slot < 0:
             continue
-        q = s.slot[slot]
+        q = s.slot[at(slot)]
         if q < 0:
             continue
         priority = 0
         if g.priority == FULL_PRIORITY:
-            priority = s.queue[q].queue_priority
+            priority = s.queue[at(q)].queue_priority
         if (priority > best_priority or q == held) and has_work(s, q, pipe.xcc):
             if q == held:
                 held_priority = priority
@@ -111,9 +111,9 @@ def next_queue(s: State, i: int) -> int:
 @hot
 def set_mode(s: State, i: int, mode: int) -> None:
     """Change what pipe ``i`` does; one that stops or starts placing gives others, or itself, a chance to."""
-    pipe = s.pipe[i]
+    pipe = s.pipe[at(i)]
     if PLACING in (mode, pipe.mode):
-        x = s.xcc[pipe.xcc]
+        x = s.xcc[at(pipe.xcc)]
         bit = 1 << pipe.local
         x.placing &= ~bit
         x.blocked &= ~bit
@@ -128,13 +128,13 @@ def set_mode(s: State, i: int, mode: int) -> None:
 def advance(s: State, i: int) -> None:
     """Give pipe ``i`` something to do: saved or waiting workgroups to place, or a packet to take up."""
     g = s.g[0]
-    pipe = s.pipe[i]
+    pipe = s.pipe[at(i)]
     q = next_queue(s, i)
     pipe.queue = q
     if q < 0:
         set_mode(s, i, IDLE)
         return
-    queue = s.queue[q]
+    queue = s.queue[at(q)]
     if q != pipe.connected or g.now >= pipe.quantum_at:
         pipe.connected = q
         pipe.turn = queue.turn
@@ -146,7 +146,8 @@ def advance(s: State, i: int) -> None:
     if pipe.served >= 0 and pipe.served != q:
         cost = g.queue_switch_ns
     pipe.served = q
-    share = s.share[q * g.xccs + pipe.xcc]
+    pipe.share = q * g.xccs + pipe.xcc
+    share = s.share[at(pipe.share)]
     mode = TAKING
     if share.saved > 0 or share.left > 0:
         mode = SWITCHING
@@ -154,7 +155,7 @@ def advance(s: State, i: int) -> None:
             mode = PLACING
     else:
         p = share.head
-        packet = s.packet[p]
+        packet = s.packet[at(p)]
         share.packet = p
         share.head = packet.next
         ready = max(packet.sent, share.placed_at)
@@ -178,7 +179,7 @@ def packet_taken(s: State, i: int) -> int:
     Returns the packet if that completes it, else -1.
     """
     g = s.g[0]
-    pipe = s.pipe[i]
+    pipe = s.pipe[at(i)]
     if pipe.fetched_at != g.now:  # preempted meanwhile
         return -1
     pipe.fetched_at = -1
@@ -187,10 +188,10 @@ def packet_taken(s: State, i: int) -> int:
         set_mode(s, i, PLACING)
         return -1
     q = pipe.queue
-    queue = s.queue[q]
-    share = s.share[q * g.xccs + pipe.xcc]
+    queue = s.queue[at(q)]
+    share = s.share[at(pipe.share)]
     p = share.packet
-    packet = s.packet[p]
+    packet = s.packet[at(p)]
     packet.execute_at = g.now
     packet.slot_at_execute = queue.slot_ns
     packet.save_at_execute = queue.save_ns
@@ -219,7 +220,7 @@ def packet_taken(s: State, i: int) -> int:
 def quantum_over(s: State, i: int) -> None:
     """Pipe ``i`` may turn to another queue, if its quantum was not begun anew meanwhile."""
     g = s.g[0]
-    pipe = s.pipe[i]
+    pipe = s.pipe[at(i)]
     pipe.quantum_event = -1
     g.events += 1
     if pipe.connected >= 0:

@@ -42,7 +42,7 @@ import numpy as np
 from ringscope.engine import compute_units, core, events, host, packets, pipes, schedulers, slots
 from ringscope.engine.codes import MAPPED, UNMAPPED, State
 from ringscope.engine.compute_units import fits, next_pipe
-from ringscope.engine.jit import numba
+from ringscope.engine.jit import compiled
 from ringscope.engine.pipes import has_work, next_queue
 from ringscope.engine.schedulers import longest_mapped, longest_waiting
 from ringscope.engine.slots import free_slot, take_slot
@@ -173,6 +173,10 @@ def _plain_lowest(mask: int) -> int:
     return (int(mask) & -int(mask)).bit_length() - 1
 
 
+# What the processor does in an instruction, in Python.
+_PLAIN: dict[str, Callable[[int], int]] = {"lowest": _plain_lowest, "at": int}
+
+
 # Each hook's checks, and the function of the engine in whose place they stand.
 _CHECKS: dict[str, dict[str, Callable[..., Any]]] = {
     "connect": {"next_queue": checked_connect},
@@ -191,20 +195,21 @@ def _text(rules: Rules) -> Callable[[State, int], int]:
     names: dict[str, Any] = {}
     for room in _ROOMS:
         names |= {name: value for name, value in vars(room).items() if not name.startswith("__")}
-    compiled = {name: value for name, value in names.items() if hasattr(value, "py_func")}
-    options = next(iter(compiled.values())).targetoptions if rules.compiled else {}
+    engine = {name: value for name, value in names.items() if hasattr(value, "py_func")}
+    options = next(iter(engine.values())).targetoptions if rules.compiled else {}
 
     def made(function: Any, settings: dict[str, Any], globals_: dict[str, Any]) -> Any:
         plain = FunctionType(
             function.__code__, globals_, function.__name__, function.__defaults__, function.__closure__
         )
-        return numba.jit(**settings)(plain) if rules.compiled else plain
+        return compiled(plain, **settings) if rules.compiled else plain
 
-    for name, value in compiled.items():
+    for name, value in engine.items():
         names[name] = made(value.py_func, value.targetoptions, names)
     if not rules.compiled:
-        names["lowest"] = _plain_lowest
-    private = {id(value): names[name] for name, value in compiled.items()} | {id(events.lowest): names["lowest"]}
+        names |= _PLAIN
+    private = {id(value): names[name] for name, value in engine.items()}
+    private |= {id(getattr(events, name)): names[name] for name in _PLAIN}
     settings = {name: value for name, value in options.items() if name != "forceinline"}
     for hook, replaced in _CHECKS.items():
         rule = getattr(rules, hook)

@@ -129,7 +129,8 @@ class Engine:
         fill_packet(row, self.spec, packet)
         quantiles = packet.time.quantiles
         self._sent += 1
-        drawn = _python(events.draw)(self.spec.seed & 0xFFFFFFFF, -1, self._sent, 2)
+        basis = _python(events.basis)(self.spec.seed & 0xFFFFFFFF, -1, self._sent)
+        drawn = _python(events.draw)(basis, 2)
         self.state.times[row["times_at"]] = quantiles[drawn * len(quantiles) >> 32]
         row["waits"] = len(signals)
         self.state.waits[number, : len(signals)] = signals

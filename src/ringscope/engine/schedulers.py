@@ -109,11 +109,13 @@ def choose_share(s: State) -> None:
     """Give slots to the next share of the runlist, and keep where the one after it begins."""
     g = s.g[0]
     g.share = g.cursor
+    busy = -1
+    wrap = int(g.rotation != LIST_END)
     if g.idle == BUSY_FIRST:
-        if take_share(s, 1, 1):
-            take_share(s, 0, 1)
-    else:
-        take_share(s, -1, int(g.rotation != LIST_END))
+        busy = 1
+        wrap = 1
+    if take_share(s, busy, wrap) and busy == 1:
+        take_share(s, busy - 1, wrap)
     # With LIST_END the list starts again where nothing was left to take.
     if g.idle != BUSY_FIRST and g.rotation == LIST_END and next_in_runlist(s, g.share) < 0:
         g.share = -1
@@ -144,6 +146,24 @@ def over_subscribed(s: State) -> bool:
         if queue.active != 0 and queue.engine < 0 and queue.slot < 0:
             return True
     return False
+
+
+@jit
+def share_mapped(s: State) -> None:
+    """The runlist's share is loaded: its queues run, for a process quantum where others wait."""
+    g = s.g[0]
+    g.events += 1
+    g.phase = STEADY
+    g.engines_dirty = 1
+    for slot in range(g.slots):
+        q = s.slot[slot]
+        if q >= 0:
+            set_queue_state(s, q, MAPPED)
+            g.pipes_dirty |= s.queue[q].pipes
+    g.tick_at = -1
+    if over_subscribed(s):
+        g.tick_at = g.now + g.process_quantum_ns
+        post(s, g.tick_at, DEVICE, TICK)
 
 
 # ---- MES and NOCPSCH: single queues ------------------------------------------------------------------------------
@@ -338,18 +358,7 @@ def device_step(s: State, what: int) -> None:
         map_share(s)
         return
     if what == MAPPED_ALL:
-        g.events += 1
-        g.phase = STEADY
-        g.engines_dirty = 1
-        for slot in range(g.slots):
-            q = s.slot[slot]
-            if q >= 0:
-                set_queue_state(s, q, MAPPED)
-                g.pipes_dirty |= s.queue[q].pipes
-        g.tick_at = -1
-        if over_subscribed(s):
-            g.tick_at = g.now + g.process_quantum_ns
-            post(s, g.tick_at, DEVICE, TICK)
+        share_mapped(s)
     elif what == TICK:
         if g.scheduler == MES:
             swap_gangs(s)
@@ -383,7 +392,7 @@ def start_slots(s: State) -> None:
         map_share(s)
         g.events_held = 0
         s.heap[0] = NEVER
-        device_step(s, MAPPED_ALL)
+        share_mapped(s)
         return
     for _ in range(g.queues):
         q = next_in_runlist(s, g.cursor)

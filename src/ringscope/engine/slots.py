@@ -157,12 +157,11 @@ def stop_workgroups(s: State, q: int) -> None:
         group = s.workgroup[w]
         if is_running(s, w) and s.packet[group.packet].queue == q:
             packet = s.packet[group.packet]
-            share = s.share[q * g.xccs + s.se[group.se].xcc]
+            share = s.share[group.share]
             group.rest = end_of(s, w) - g.now
             set_end(s, w, NEVER)
             group.next = share.saved_list
             share.saved_list = w
-            share.wave_ns += ((packet.need >> 8) & 0xFF) * g.now
             g.bandwidth_used -= packet.bandwidth
             running -= 1
         w += 1

@@ -47,9 +47,9 @@ GLOBAL = _record(
 )
 PACKET = _record(
     # what every workgroup reads or writes
-    "left queue need time jitter jitter_ns draw first_at bandwidth "
+    "left queue need time jitter jitter_ns basis first_at bandwidth "
     # the rest of the spec
-    "op thread workgroups times_at times_n barrier waits host_ns rounds ring_index "
+    "op thread workgroups times_at times_n draws barrier waits host_ns rounds ring_index "
     # of the run: state 0 not sent, 1 in the ring, 2 complete
     "state next previous sent slot_at_sent save_at_sent execute_at slot_at_execute save_at_execute "
     "barrier_part pipe_part done_at"
@@ -61,10 +61,9 @@ QUEUE = _record(
     "state slot pipe turn pipes active first last first_at mapped_at waiting slot_ns save_ns since done_packets "
     "write_index sender last_sender sender_woken"
 )
-# One queue on one XCC. ``left`` workgroups of ``packet`` are not placed yet, ``index`` is the next one's. ``wave_ns``
-# is the time that waves ran, less the starts of those that run now.
-SHARE = _record("saved left index packet engine_turn running waves wave_ns head saved_list placed_at ready_at")
-PIPE = _record("queue need mode xcc local connected served turn quantum_at quantum_event fetched_at")
+# One queue on one XCC. ``left`` workgroups of ``packet`` are not placed yet, ``index`` is the next one's.
+SHARE = _record("saved left index packet engine_turn running waves head saved_list placed_at ready_at")
+PIPE = _record("queue share need mode xcc local connected served turn quantum_at quantum_event fetched_at")
 XCC = _record("placing blocked turn launch_ps")
 ENGINE = _record("packet turn first_queue busy_ns")
 SHADER_ENGINE = _record("available turn waiters xcc")
@@ -77,9 +76,10 @@ CONTROL = _record("at change queue pipe_priority queue_priority joins fenced")
 # ``packet`` -1: free. Running ones have their end in ``State.ends``; of saved ones ``rest`` is left, ``next`` follows
 # in their share's list, and ``cu`` is -1 once they have left it.
 WORKGROUP = np.dtype(
-    [("order", "i8"), ("rest", "i8"), ("packet", "i4"), ("cu", "i4"), ("se", "i4"), ("next", "i4")], align=True
+    [("order", "i8"), ("rest", "i8"), ("next", "i8"), ("packet", "i4"), ("share", "i4"), ("cu", "i4"), ("se", "i4")],
+    align=True,
 )
-FREE = np.array((0, 0, -1, -1, 0, -1), WORKGROUP)
+FREE = np.array((0, 0, -1, -1, 0, -1, 0), WORKGROUP)
 LOG = _record("thread request arrival start done host slot barrier pipe save room run")
 TRACE = _record("packet queue sent execute first done")
 # A queue's state and slot (of every XCC; -1: none) from then on; queue -1: a runlist was sent.
