@@ -22,29 +22,23 @@ from typing import TYPE_CHECKING, Any
 from ringscope import log
 from ringscope.engine.policies import POLICIES
 from ringscope.errors import EXIT_CLEAN, EXIT_FINDINGS, InputError
-from ringscope.evidence import rocpd, rocprofv3
-from ringscope.join import Case, case_of
-from ringscope.recording import Kind
 from ringscope.records import replace
-from ringscope.report import explain
 from ringscope.report.files import write_aside, write_folder_aside
-from ringscope.report.page import page
-from ringscope.report.perfetto import trace
 from ringscope.report.terminal import Terminal, columns, wrapped
 from ringscope.scenario import rules
 from ringscope.scenario.fit import load as load_fit
 from ringscope.scenario.schema import load
 from ringscope.scenario.units import nanoseconds, spoken
-from ringscope.snapshot import Snapshot
-from ringscope.stack.text import capture
 from ringscope.verbs import Result, picture_options
-from ringscope.verdicts import answers
 
-# The engine is imported when it runs, so that --help and --policies need no extra.
+# The engine is imported when it runs, so that --help and --policies need no extra; what only some runs need, when it
+# is needed, so that the others begin sooner.
 if TYPE_CHECKING:
     from ringscope.engine.run import Engine
+    from ringscope.join import Case
     from ringscope.scenario.build import Built
     from ringscope.scenario.outcome import Estimate, Outcome
+    from ringscope.snapshot import Snapshot
     from ringscope.verdicts.answer import Answer
 
 SCHEMA = "ringscope.simulate/1"
@@ -91,6 +85,11 @@ def run(args: argparse.Namespace) -> Result:
     result = data(outcome)
     if not (args.answers or args.html or args.perfetto):
         return Result(result, lambda terminal: text(outcome, terminal))
+    from ringscope.report import explain  # noqa: PLC0415
+    from ringscope.report.page import page  # noqa: PLC0415
+    from ringscope.report.perfetto import trace  # noqa: PLC0415
+    from ringscope.verdicts import answers  # noqa: PLC0415
+
     case = traced(simulation)
     found = answers(case)
     result |= explained(simulation, case, found)
@@ -107,6 +106,8 @@ def run(args: argparse.Namespace) -> Result:
 
 def explained(simulation: Built, case: Case, found: Sequence[Answer]) -> dict[str, Any]:
     """What ``--json`` prints besides when a page or answers are wanted: the run as a capture, and what it rests on."""
+    from ringscope.report import explain  # noqa: PLC0415
+
     return {
         "explained": explain.data(case, found, []),
         "fidelity": rules.of_engine(simulation.scenario.policies, simulation.spec.costs) + rules.of_firmware(),
@@ -116,6 +117,7 @@ def explained(simulation: Built, case: Case, found: Sequence[Answer]) -> dict[st
 def traced(simulation: Built, most: int = MOST_TRACED, tell: Callable[[float], None] = lambda _: None) -> Case:
     """The first replication, traced: to its end, or until ``most`` packets are done; ``tell`` is told of each step."""
     from ringscope.engine.run import Engine  # noqa: PLC0415
+    from ringscope.join import case_of  # noqa: PLC0415
     from ringscope.scenario.outcome import STEPS  # noqa: PLC0415
     from ringscope.scenario.record import Fullness, Names, recording  # noqa: PLC0415
 
@@ -136,14 +138,14 @@ def traced(simulation: Built, most: int = MOST_TRACED, tell: Callable[[float], N
 
 def warm_up() -> None:
     """Compile the engine, or fetch it compiled from the cache, by running next to nothing; says so when it compiles."""
-    from ringscope.engine.jit import compiling  # noqa: PLC0415
+    from ringscope.engine.jit import compiling, without_blas  # noqa: PLC0415
     from ringscope.engine.run import Engine  # noqa: PLC0415
     from ringscope.engine.spec import Machine, Queue, Spec  # noqa: PLC0415
 
     def tell() -> None:
         log.info("compiling the engine, once (about half a minute) …")
 
-    with compiling(tell):
+    with compiling(tell), without_blas():
         Engine(Spec(Machine(), (Queue(),)))
 
 
@@ -164,6 +166,8 @@ def _load(args: argparse.Namespace) -> Built:
 
 def kernel_times(path: Path, kernel: str) -> list[int]:
     """Durations of every dispatch of ``kernel`` in a rocprofv3 CSV or JSON, or in a rocpd database; nanoseconds."""
+    from ringscope.evidence import rocpd, rocprofv3  # noqa: PLC0415
+    from ringscope.recording import Kind  # noqa: PLC0415
 
     try:
         with path.open("rb") as file:
@@ -189,6 +193,7 @@ def _instant(args: argparse.Namespace, horizon_ns: int) -> int:
 
 
 def _looker(simulation: Built, args: argparse.Namespace) -> Callable[[Engine], None]:
+    from ringscope.stack.text import capture  # noqa: PLC0415
 
     def look(engine: Engine) -> None:
         snapshot = simulation.snapshot(engine.state, f"simulated at {args.snapshot_at}")
