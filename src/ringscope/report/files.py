@@ -12,7 +12,16 @@ from ringscope.errors import InputError
 
 
 def write_aside(target: Path, content: bytes) -> None:
-    """Write ``content`` to ``target`` so that no reader ever sees half of it; InputError when it cannot be written."""
+    """Write ``content`` to ``target`` so that no reader ever sees half of it; InputError when it cannot be written.
+
+    What is no file, a device or a pipe, is written to as it stands: as root a rename would put a file in its place.
+    """
+    if target.exists() and not target.is_file():
+        try:
+            target.write_bytes(content)
+        except OSError as error:
+            raise InputError(f"cannot be written ({error.strerror})", str(target)) from error
+        return
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as error:

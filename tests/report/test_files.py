@@ -1,0 +1,50 @@
+"""Files are whole or not there, and what is no file stays what it is."""
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from ringscope.cli import main
+from ringscope.errors import InputError
+from ringscope.report.files import write_aside
+
+
+def test_a_file_is_written_over_and_is_its_owners(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.write_bytes(b"old and longer")
+    write_aside(target, b"new")
+    assert target.read_bytes() == b"new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    assert main(["parts", "--json", "--output", str(pipe)]) == 0
+    reader.join()
+    assert got[0].startswith(b"{") or got[0].startswith(b"[")
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a device")
+def test_a_device_stays_a_device(tmp_path: Path) -> None:
+    null = tmp_path / "null"
+    try:
+        os.mknod(null, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        null.write_bytes(b"")
+    except OSError:
+        pytest.skip("devices cannot be used in this folder")
+    write_aside(null, b"gone")
+    assert stat.S_ISCHR(null.lstat().st_mode)
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        write_aside(tmp_path, b"x")
