@@ -81,15 +81,16 @@ class Lot:
         numbers = numbers.copy()
         g = numbers[:, : len(GLOBAL.names or ())].view(GLOBAL)[:, 0]
         packets, middles = _packets(frame, numbers)
-        g["resident"] = np.minimum(g["resident"], np.maximum(1, _outstanding(frame.spec, packets["workgroups"])))
+        g["resident"] = np.minimum(g["resident"], np.maximum(1, _outstanding(frame, packets["workgroups"])))
         # Saved ones need records of their own; where nobody is ever preempted there are none.
         groups = g["resident"] * (1 if _fits(frame.spec) else 2)
-        first = np.cumsum([0, *(len(thread.packets) for thread in frame.spec.threads)])[:-1]
         # What each thread would do were it alone.
-        busy = np.add.reduceat(packets["rounds"] * middles + packets["host_ns"], first, axis=1)
+        steps = [len(thread.packets) for thread in frame.spec.threads]
+        sent = _counts(np.repeat(np.arange(len(steps)), steps), frame.packet_rows)
+        busy = (packets["rounds"] * middles + packets["host_ns"]) @ sent
         requests = until_ns[:, None] / np.maximum(busy, 1)
-        cost = (requests * np.add.reduceat(packets["workgroups"] + 4, first, axis=1)).sum(axis=1)
-        rows = np.minimum(requests.sum(axis=1) * 1.1, 1 << 16) + len(first) + 4
+        cost = (requests * ((packets["workgroups"] + 4) @ sent)).sum(axis=1)
+        rows = np.minimum(requests.sum(axis=1) * 1.1, 1 << 16) + len(steps) + 4
         room = np.stack([groups, np.full(len(groups), frame.events), rows.astype(np.int64)], axis=1)
 
         differs = (numbers != numbers[0]).any(axis=0)
@@ -133,13 +134,19 @@ _TINY = build(Spec(Machine(), (Queue(),)))
 
 
 def _packets(frame: Frame, numbers: Array) -> tuple[Array, Array]:
-    """The packets of every run, as their states have them but for queue and thread; and how long the middle one of
-    each one's times is."""
+    """The different packets of every run, and how long the middle one of each one's times is."""
     begin, width = len(GLOBAL.names or ()), len(PACKET.names or ())
     rows = numbers[:, begin : begin + width * (1 + int(frame.packet_rows.max()))].reshape(len(numbers), -1, width)
-    packets = np.ascontiguousarray(rows[:, frame.packet_rows]).view(PACKET)[:, :, 0]
+    packets = np.ascontiguousarray(rows).view(PACKET)[:, :, 0]
     middle = np.minimum(packets["times_at"] + packets["times_n"] // 2, frame.size - frame.times_at - 1)
     return packets, np.take_along_axis(numbers[:, frame.times_at :], middle, axis=1)
+
+
+def _counts(groups: Array, rows: Array) -> Array:
+    """How often each row comes in each group: row by group."""
+    shape = 1 + int(rows.max()), 1 + int(groups.max())
+    counts: Array = np.bincount(rows * shape[1] + groups, minlength=shape[0] * shape[1]).reshape(shape)
+    return counts
 
 
 def _fits(spec: Spec) -> bool:
@@ -149,20 +156,21 @@ def _fits(spec: Spec) -> bool:
     return len(compute) <= slots and len({queue.process for queue in compute}) <= vmids and not spec.controls
 
 
-def _outstanding(spec: Spec, workgroups: Array) -> Array:
-    """The most workgroups that run or are saved at once, were there room for all; ``workgroups`` by run and packet.
+def _outstanding(frame: Frame, workgroups: Array) -> Array:
+    """The most workgroups that run or are saved at once, were there room for all; ``workgroups`` by run and packet row.
 
     A host thread has one request under way. Packets of a queue overlap unless all have the barrier bit.
     """
-    packets = [packet for thread in spec.threads for packet in thread.packets]
-    by_queue: dict[int, list[int]] = {}
-    for at, packet in enumerate(packets):
-        if packet.op is Op.DISPATCH:
-            by_queue.setdefault(packet.queue, []).append(at)
+    packets = [packet for thread in frame.spec.threads for packet in thread.packets]
+    dispatches = [at for at, packet in enumerate(packets) if packet.op is Op.DISPATCH]
+    queues = np.array([packets[at].queue for at in dispatches])
+    sent = _counts(queues, frame.packet_rows[dispatches])
     found = np.zeros(len(workgroups), np.int64)
-    for mine in by_queue.values():
-        ordered = all(packets[at].barrier for at in mine)
-        found += workgroups[:, mine].max(axis=1) if ordered else workgroups[:, mine].sum(axis=1)
+    overlap = {packets[at].queue for at in dispatches if not packets[at].barrier}
+    for queue in dict.fromkeys(queues.tolist()):
+        rows = np.flatnonzero(sent[:, queue])
+        mine = workgroups[:, rows]
+        found += mine @ sent[rows, queue] if queue in overlap else mine.max(axis=1)
     return found
 
 
