@@ -33,6 +33,7 @@ _STATE = State._fields
 _POOLS = _STATE[len(GIVEN) : _STATE.index("trace")]
 _WORKGROUPS, _EVENTS, _LOG = 0, 3, 4
 """Of the pools: those whose size is a run's own."""
+_LOG_ROWS = list(GLOBAL.names or ()).index("log_rows")
 _MOST_WORKGROUPS = 1 << WORKGROUP_BITS
 
 
@@ -245,7 +246,7 @@ class Gpu:
             return Ran(np.zeros(0, GLOBAL), np.zeros(0, LOG), np.zeros(0, np.int64), np.zeros(0, np.int64))
         runs = _Runs(lots)
         count = len(runs.until)
-        g = np.zeros(count, GLOBAL)
+        g = np.zeros((count, _width("g")), np.int64)
         logs: list[tuple[Array, Array]] = []
         sent = [self._cuda.to_device(one) for one in runs.shared]
         left, beyond = np.arange(count), np.zeros(0, np.int64)
@@ -253,23 +254,16 @@ class Gpu:
             again = []
             for lanes in self._launches(runs, left):
                 stopped, rows, log = self._launch(runs, sent, lanes)
-                taken = lanes >= 0
-                who, why, rows = lanes[taken], stopped[taken], rows[taken]
-                done = why == codes.DONE
-                log = log if done.all() else log[np.repeat(done, rows["log_rows"])]
-                g[runs.places[who[done]]] = rows[done]
-                logs.append((runs.places[who[done]], log))
-                again.append(runs.enlarge(who[~done], why[~done]))
+                done, short = stopped == codes.DONE, stopped > codes.DONE
+                g[runs.places[lanes[done]]] = rows[done]
+                logs.append((np.sort(runs.places[lanes[done]]), log))
+                again.append(runs.enlarge(lanes[short], stopped[short]))
             left = np.concatenate(again)
             beyond = np.concatenate([beyond, left[runs.too_large[left]]])
             left = left[~runs.too_large[left]]
-        rows_of = g["log_rows"]
-        ends = np.cumsum(rows_of)
-        log = np.zeros(int(ends[-1]), LOG)
-        for who, mine in logs:
-            each = rows_of[who]
-            log[np.repeat(ends[who] - np.cumsum(each), each) + np.arange(len(mine))] = mine
-        return Ran(g, log, ends, runs.places[beyond])
+        found = g.view(GLOBAL)[:, 0]
+        ends = np.cumsum(found["log_rows"])
+        return Ran(found, _in_order(logs, found["log_rows"], ends), ends, runs.places[beyond])
 
     def _launches(self, runs: _Runs, left: Array) -> Iterator[Array]:
         """Numbers of runs, lane by lane; -1 for a lane left empty where the runs of a shape fill no tile.
@@ -303,7 +297,7 @@ class Gpu:
         yield every[begin:].ravel()
 
     def _launch(self, runs: _Runs, sent: Sequence[Any], lanes: Array) -> tuple[Array, Array, Array]:
-        """Return code and global row of every lane, and the logs of all, one after another."""
+        """Return code (-1: an empty lane) and words of the global row of every lane; the logs in order of place."""
         cuda = self._cuda
         taken = lanes >= 0
         firsts = lanes[::LANES]
@@ -339,15 +333,20 @@ class Gpu:
         cuda.synchronize()
         self.seconds += time.perf_counter() - begun
         self.bytes_per_run = sum(one.nbytes for one in (words, *views[len(GIVEN) :])) / int(taken.sum())
-        stopped = np.where(taken, short.copy_to_host(), codes.DONE)
-        rows = totals.copy_to_host().view(GLOBAL)[:, 0]
-        ends = np.concatenate([[0], np.cumsum(np.where(taken, rows["log_rows"], 0))])
-        logs = cuda.device_array(int(ends[-1]) + 1, LOG)
+        stopped = np.where(taken, short.copy_to_host(), -1)
+        rows = totals.copy_to_host()
+        counts = np.where(stopped == codes.DONE, rows[:, _LOG_ROWS], 0)
+        # The GPU puts the logs in order: here that takes longer than most of the runs.
+        order = np.argsort(runs.places[lanes], kind="stable")
+        to = np.empty(len(lanes), np.int64)
+        to[order] = np.cumsum(counts[order]) - counts[order]
+        logs = cuda.device_array(int(counts.sum()) + 1, LOG)
         width = len(LOG.names or ())
         self._kernels.gather[blocks, BLOCK](
             views[_STATE.index("log")].view(np.int64),
             cuda.to_device(pools[_LOG, :-1] * width),
-            cuda.to_device(ends * width),
+            cuda.to_device(to * width),
+            cuda.to_device(counts * width),
             logs.view(np.int64),
         )
         return stopped, rows, logs.copy_to_host()[:-1]
@@ -369,6 +368,20 @@ class Gpu:
 
         make: Any = real.DeviceNDArray
         return make(shape, strides, dtype, gpu_data=words.gpu_data)
+
+
+def _in_order(logs: Sequence[tuple[Array, Array]], rows: Array, ends: Array) -> Array:
+    """The logs of several launches, each with the places of its runs, as one."""
+    if len(logs) == 1:
+        return logs[0][1]
+    log = np.zeros(int(ends[-1]), LOG)
+    width = len(LOG.names or ())
+    words = log.view(np.int64).reshape(-1, width)
+    for places, mine in logs:
+        each = rows[places]
+        to = np.repeat(ends[places] - np.cumsum(each), each) + np.arange(len(mine))
+        words[to] = mine.view(np.int64).reshape(-1, width)
+    return log
 
 
 def found_cuda() -> Any:

@@ -126,9 +126,9 @@ def run_tiles(
 
 
 @kernel
-def gather(pool, pool_at, to, found):
-    """Copy the words of every lane's pool that are in use together: lane ``i``'s to ``found[to[i] : to[i + 1]]``."""
+def gather(pool, pool_at, to, count, found):
+    """Copy the first ``count[i]`` words of lane ``i``'s pool to ``found``, from ``to[i]`` on."""
     i = cuda.grid(1)
     if i < len(pool_at):
-        for w in range(to[i + 1] - to[i]):
+        for w in range(count[i]):
             found[to[i] + w] = pool[pool_at[i] + w]
