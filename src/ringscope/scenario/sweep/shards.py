@@ -58,8 +58,10 @@ def on_all_cores(task: Callable[[Sweep, int], T], sweep: Sweep, numbers: Iterabl
     Raises:
         InputError: a worker died.
     """
-    # Spawned, so that a worker holds no other worker's pipe: its own pipe's end then tells it that the parent is gone.
-    context = multiprocessing.get_context("spawn")
+    # A server that has read the engine forks the workers: reading it takes a second of a core, once and not for each.
+    # No worker holds another's pipe, so that its own pipe's end tells it that this process is gone.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ringscope.scenario.sweep.ready"])
     left = iter(numbers)
     busy: dict[Connection, list[int]] = {}
     processes = []
