@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import Row
-from ringscope.engine import core
+from ringscope.engine import core, state
 from ringscope.scenario.build import build
 from ringscope.scenario.schema import parse
 from ringscope.scenario.sweep.axes import Axis
@@ -64,11 +64,14 @@ def run() -> list[Row]:
     in_engine /= len(some)
     begun = time.process_time()
     for number in some:
-        points.builder.point(points.values(number))
+        point = points.builder.point(points.values(number))
+        if point.template is not None and point.numbers is not None:
+            point.template.frame.state(point.numbers)
     building = (time.process_time() - begun) / len(some)
     begun = time.process_time()
-    for _ in some:
-        build(parse(points.text, "bench", Path()), once_played)
+    for number in some:
+        text = points.text.replace('name = "service"', f'name = "service"\ncount = {1 + number % 4}')
+        state.build(build(parse(text, "bench", Path()), once_played).spec)
     anew = (time.process_time() - begun) / len(some)
     wall = {workers: _wall(points, workers) for workers in (1, 2)}
     return [
