@@ -120,7 +120,7 @@ def _compile(function: Function, **more: bool) -> Function:
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
     """``function`` as Numba's, compiled once, not once more for every constant that it is called with."""
-    made = numba.njit(**options)(function)
+    made = numba.jit(**{"nopython": True, **options})(function)
     template = made.get_call_template
     made.get_call_template = lambda args, kws: template(tuple(map(types.unliteral, args)), kws)
     return made
