@@ -62,40 +62,46 @@ class Tuned(oracle.Model):  # type: ignore[misc, name-defined]
             [[self.slots[slot].shares[xcc] for slot in pipe.slots if self.slots[slot] is not None] for pipe in pipes]
             for xcc, pipes in enumerate(self.pipes)
         ]
-        self.needs = {id(job): pack(job.need) for thread in self.threads for job in thread.jobs}
+        self.needs = [pack(job.need) for thread in self.threads for job in thread.jobs]
+        self.orders = {n: [(*range(c, n), *range(c)) for c in range(self.stride)] for n in spec.machine.cus}
 
     def advance(self, pipe: Any) -> None:
         self.full_at[pipe.xcc][pipe.local] = -1
         for share in self.shares[pipe.xcc][pipe.local]:
-            if share.ring or share.indexes:
+            ring = share.ring
+            if share.indexes or (ring and (not ring[0].step.barrier or share.queue.ring[0] is ring[0])):
                 super().advance(pipe)
                 return
         pipe.mode, pipe.queue = "idle", None
 
     def place_one(self, xcc: int) -> bool:
+        """Place all that can be placed now, pipe by pipe in turn; so there is never another."""
         pipes = self.pipes[xcc]
         full_at = self.full_at[xcc]
         count = len(pipes)
         i = self.pipe_turn[xcc]
-        for _ in range(count):
+        failed = 0
+        while failed < count:
             pipe = pipes[i]
+            failed += 1
             if pipe.mode == "placing":
                 share = pipe.queue.shares[xcc]
                 engine = share.engine
                 if full_at[i] != engine:
                     job = share.job
-                    need = self.needs[id(job)]
+                    need = self.needs[job.number]
                     free = self.free[xcc][engine]
-                    turn = self.cu_turn[xcc][engine]
-                    for c in (*range(turn, len(free)), *range(turn)):
+                    for c in self.orders[len(free)][self.cu_turn[xcc][engine]]:
                         if ((free[c] | GUARDS) - need) & GUARDS == GUARDS:
                             free[c] -= need
                             self.start_one(share, job, need, xcc, engine, c)
                             self.pipe_turn[xcc] = i + 1 if i + 1 < count else 0
                             if not share.indexes:
                                 self.advance(pipe)
-                            return True
-                    full_at[i] = engine
+                            failed = 0
+                            break
+                    else:
+                        full_at[i] = engine
             i += 1
             if i == count:
                 i = 0
@@ -132,7 +138,6 @@ class Tuned(oracle.Model):  # type: ignore[misc, name-defined]
             self.complete(job)
         elif not self.deciding:
             if self.env.peek() > self.env._now:
-                while self.place_one(xcc):
-                    pass
+                self.place_one(xcc)
             else:
                 self.touch()
