@@ -33,7 +33,6 @@ _STATE = State._fields
 _POOLS = _STATE[len(GIVEN) : _STATE.index("trace")]
 _WORKGROUPS, _EVENTS, _LOG = 0, 3, 4
 """Of the pools: those whose size is a run's own."""
-_LOG_ROWS = list(GLOBAL.names or ()).index("log_rows")
 _MOST_WORKGROUPS = 1 << WORKGROUP_BITS
 
 
@@ -58,6 +57,7 @@ class Lot:
     Attributes:
         shape: rows and columns of the given arrays, in the order of State's fields.
         words: those arrays.
+        words_key: equal for equal words.
         targets, cells: word ``targets[i]`` of a run is its number ``cells[i]``.
         numbers: in which runs differ, a row each.
         room: of each run, for how many workgroups, events and finished requests.
@@ -68,6 +68,7 @@ class Lot:
 
     shape: tuple[tuple[int, int], ...]
     words: Array
+    words_key: bytes
     targets: Array
     cells: Array
     numbers: Array
@@ -111,9 +112,11 @@ class Lot:
             at += len(part)
             shape.append((_grid(rows_), columns))
             parts.append(np.concatenate([part, np.zeros((_grid(rows_) - rows_) * width, np.int64)]))
+        words = np.concatenate(parts)
         return cls(
             tuple(shape),
-            np.concatenate(parts),
+            words,
+            hashlib.sha256(words.tobytes()).digest(),
             moved[targets],
             cells,
             numbers[:, differs],
@@ -246,22 +249,22 @@ class Gpu:
             return Ran(np.zeros(0, GLOBAL), np.zeros(0, LOG), np.zeros(0, np.int64), np.zeros(0, np.int64))
         runs = _Runs(lots)
         count = len(runs.until)
-        g = np.zeros((count, _width("g")), np.int64)
+        totals = self._cuda.device_array((count, _width("g")), np.int64)
         logs: list[tuple[Array, Array]] = []
         sent = [self._cuda.to_device(one) for one in runs.shared]
         left, beyond = np.arange(count), np.zeros(0, np.int64)
         while len(left):
             again = []
             for lanes in self._launches(runs, left):
-                stopped, rows, log = self._launch(runs, sent, lanes)
+                stopped, log = self._launch(runs, sent, lanes, totals)
                 done, short = stopped == codes.DONE, stopped > codes.DONE
-                g[runs.places[lanes[done]]] = rows[done]
-                logs.append((np.sort(runs.places[lanes[done]]), log))
+                logs.append((runs.places[lanes[done]], log))
                 again.append(runs.enlarge(lanes[short], stopped[short]))
             left = np.concatenate(again)
             beyond = np.concatenate([beyond, left[runs.too_large[left]]])
             left = left[~runs.too_large[left]]
-        found = g.view(GLOBAL)[:, 0]
+        found = totals.copy_to_host().view(GLOBAL)[:, 0]
+        found[runs.places[beyond]] = 0
         ends = np.cumsum(found["log_rows"])
         return Ran(found, _in_order(logs, found["log_rows"], ends), ends, runs.places[beyond])
 
@@ -296,8 +299,8 @@ class Gpu:
             full += bytes_here
         yield every[begin:].ravel()
 
-    def _launch(self, runs: _Runs, sent: Sequence[Any], lanes: Array) -> tuple[Array, Array, Array]:
-        """Return code (-1: an empty lane) and words of the global row of every lane; the logs in order of place."""
+    def _launch(self, runs: _Runs, sent: Sequence[Any], lanes: Array, totals: Any) -> tuple[Array, Array]:
+        """Return code of every lane (-1: it is empty), and the logs in order of place; global rows go to ``totals``."""
         cuda = self._cuda
         taken = lanes >= 0
         firsts = lanes[::LANES]
@@ -314,28 +317,28 @@ class Gpu:
         views += [
             cuda.device_array(max(1, lengths.get(name, 1)), getattr(_TINY, name).dtype) for name in _STATE[len(GIVEN) :]
         ]
-        short = cuda.device_array(len(lanes), np.int64)
-        totals = cuda.device_array((len(lanes), _width("g")), np.int64)
+        short = cuda.device_array((len(lanes), 2), np.int64)
         lot = runs.lot_of[lanes]
         by_lane = (
             runs.until[lanes],
+            runs.places[lanes],
             np.where(taken, runs.words_at[lot], -1),
             runs.targets_at[lot],
             runs.targets_at[lot + 1],
             runs.numbers_at[lanes],
         )
-        until, *rest = (cuda.to_device(one) for one in by_lane)
+        until, place, *rest = (cuda.to_device(one) for one in by_lane)
         given = [cuda.to_device(one) for one in (at, np.ascontiguousarray(shapes[:, :, 0].T), pools)]
         blocks = -(-len(lanes) // BLOCK)
         cuda.synchronize()
         begun = time.perf_counter()
-        self._kernels.run_tiles[blocks, BLOCK](until, short, *sent, *rest, totals, words, *given, *views)
+        self._kernels.run_tiles[blocks, BLOCK](until, place, short, *sent, *rest, totals, words, *given, *views)
         cuda.synchronize()
         self.seconds += time.perf_counter() - begun
         self.bytes_per_run = sum(one.nbytes for one in (words, *views[len(GIVEN) :])) / int(taken.sum())
-        stopped = np.where(taken, short.copy_to_host(), -1)
-        rows = totals.copy_to_host()
-        counts = np.where(stopped == codes.DONE, rows[:, _LOG_ROWS], 0)
+        stopped, rows = short.copy_to_host().T
+        stopped = np.where(taken, stopped, -1)
+        counts = np.where(stopped == codes.DONE, rows, 0)
         # The GPU puts the logs in order: here that takes longer than most of the runs.
         order = np.argsort(runs.places[lanes], kind="stable")
         to = np.empty(len(lanes), np.int64)
@@ -349,7 +352,7 @@ class Gpu:
             cuda.to_device(counts * width),
             logs.view(np.int64),
         )
-        return stopped, rows, logs.copy_to_host()[:-1]
+        return stopped, logs.copy_to_host()[:-1]
 
     def _view(self, words: Any, name: str, columns: int) -> Any:
         """``words`` as arrays like State's of that name, by the word at which they start, the lane and the row."""
@@ -377,7 +380,8 @@ def _in_order(logs: Sequence[tuple[Array, Array]], rows: Array, ends: Array) -> 
     log = np.zeros(int(ends[-1]), LOG)
     width = len(LOG.names or ())
     words = log.view(np.int64).reshape(-1, width)
-    for places, mine in logs:
+    for whose, mine in logs:
+        places = np.sort(whose)
         each = rows[places]
         to = np.repeat(ends[places] - np.cumsum(each), each) + np.arange(len(mine))
         words[to] = mine.view(np.int64).reshape(-1, width)
@@ -424,12 +428,11 @@ class _Runs:
         distinct: list[Array] = []
         end, words_at = 0, []
         for lot in lots:
-            key = lot.words.tobytes()
-            if key not in words:
-                words[key] = end
+            if lot.words_key not in words:
+                words[lot.words_key] = end
                 distinct.append(lot.words)
                 end += len(lot.words)
-            words_at.append(words[key])
+            words_at.append(words[lot.words_key])
         self.words_at = np.array(words_at)
         self.targets_at = np.cumsum([0, *(len(lot.targets) for lot in lots)])
         each = np.array([lot.numbers.shape[1] for lot in lots])[self.lot_of]

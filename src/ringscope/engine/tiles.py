@@ -50,12 +50,14 @@ run = _run_for_cuda()
 
 @kernel
 def run_tiles(
-    until, short, templates, targets, cells, numbers, template_at, target_at, target_end, number_at, totals,
+    until, place, short, templates, targets, cells, numbers, template_at, target_at, target_end, number_at, totals,
     words, at, rows, pool_at,
     g, packet, waits, queue, share, pipe, pipe_slot, slot, xcc, se, cu, fresh, mask, engine, process, thread, source,
     times, control, workgroup, ends, spare, heap, log, trace, residence,
 ):  # fmt: skip
-    """Lay out the state of every lane, run it to its end, and copy its global row to ``totals``.
+    """Lay out the state of every lane, run it to its end, and copy its global row to row ``place[i]`` of ``totals``.
+
+    ``short[i]`` tells how the run ended, and how many rows its log has.
 
     Lane ``i`` has its template's words, from ``template_at[i]`` on (-1: the lane is empty), but for its numbers, from
     ``number_at[i]`` on: word ``targets[t]`` is number ``cells[t]``, of ``t`` from ``target_at[i]`` to
@@ -90,7 +92,7 @@ def run_tiles(
         events[w] = NEVER
     head[0].spares = groups.size
     head[0].first_leaf = 3 + (groups.size - 1) // 3
-    short[i] = run(
+    short[i, 0] = run(
         State(
             head,
             packet[at[1, tile], lane, : rows[1, tile]],
@@ -121,8 +123,9 @@ def run_tiles(
         ),
         until[i],
     )
+    short[i, 1] = head[0].log_rows
     for w in range(totals.shape[1]):
-        totals[i, w] = words[first + w, lane]
+        totals[place[i], w] = words[first + w, lane]
 
 
 @kernel
