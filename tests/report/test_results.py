@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +78,6 @@ def test_exec_shows_its_recording(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert data["exit_code"] == 3 and "ended with exit code 3 on a virtual GPU" in text
     counts = {str(number) for number in range(len(data["explained"]["answers"]))}  # "8 questions that nothing here …"
     assert words(text) - known(data) - counts == set()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    one = Browser()
-    yield one
-    one.close()
 
 
 @pytest.fixture(scope="module")
