@@ -73,6 +73,8 @@ AXES = (
     "process.steady.start=0,20 us",
     "process.open.interval=50 us,70 us",
     "process.open.barrier=true,false",
+    "process.open.streams=1,3",
+    "process.open.cu_mask=0xff,0xffffff",
     'process.traced.times=["1 us"],["1 us","2 us","40 us"]',
     "process.traced.churn=100 us,200 us",
     "costs.packet=0,1 us",
@@ -98,27 +100,39 @@ def same(ours: state.State, plain: state.State) -> None:
         assert mine.tobytes() == other.tobytes(), name
 
 
+def agree(sweep: Sweep, number: int) -> None:
+    """The point is the one that is built from the file, or refused as that is."""
+    try:
+        scenario = from_the_file(sweep, number)
+        plain = build(scenario)
+    except RingscopeError as error:
+        with pytest.raises(type(error)) as caught:
+            sweep.builder.point(sweep.values(number))
+        assert str(caught.value).rpartition(": ")[2] == str(error).rpartition(": ")[2]
+        return
+    point = sweep.builder.point(sweep.values(number))
+    assert point.scenario == scenario
+    assert point.asked == Asked.of(scenario, plain)
+    assert (point.built.spec.machine, point.built.spec.queues) == (plain.spec.machine, plain.spec.queues)
+    if point.template is not None and point.numbers is not None:
+        same(point.template.frame.state(point.numbers), state.build(plain.spec))
+    else:
+        assert point.built.spec == plain.spec
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_each_axis_alone_gives_the_points_built_from_the_file(axis: str) -> None:
+    sweep = Sweep(RICH, "rich.toml", Path(), (Axis.parse(axis),))
+    for number in (0, sweep.points - 1, 0):
+        agree(sweep, number)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(AXES), min_size=1, max_size=5, unique=True), st.data())
 def test_a_point_of_a_template_is_the_point_built_from_the_file(over: list[str], data: st.DataObject) -> None:
     sweep = Sweep(RICH, "rich.toml", Path(), tuple(map(Axis.parse, over)))
     for number in data.draw(st.lists(st.integers(0, sweep.points - 1), min_size=2, max_size=6)):
-        try:
-            scenario = from_the_file(sweep, number)
-            plain = build(scenario)
-        except RingscopeError as error:
-            with pytest.raises(type(error)) as caught:
-                sweep.builder.point(sweep.values(number))
-            assert str(caught.value).rpartition(": ")[2] == str(error).rpartition(": ")[2]
-            continue
-        point = sweep.builder.point(sweep.values(number))
-        assert point.scenario == scenario
-        assert point.asked == Asked.of(scenario, plain)
-        assert (point.built.spec.machine, point.built.spec.queues) == (plain.spec.machine, plain.spec.queues)
-        if point.template is not None and point.numbers is not None:
-            same(point.template.frame.state(point.numbers), state.build(plain.spec))
-        else:
-            assert point.built.spec == plain.spec
+        agree(sweep, number)
 
 
 def test_only_another_structure_is_built_anew() -> None:
