@@ -3,8 +3,10 @@
 from dataclasses import replace
 from types import ModuleType
 
+import numpy as np
 import pytest
 
+from ringscope.engine import codes
 from ringscope.engine.policies import Scheduler
 from ringscope.engine.run import Engine
 from ringscope.engine.spec import (
@@ -23,6 +25,7 @@ from ringscope.engine.spec import (
     Times,
     constant,
 )
+from ringscope.engine.state import LOG, TRACE, build
 
 HORIZON = 200_000
 
@@ -141,3 +144,32 @@ def test_a_run_too_large_for_its_event_keys_is_refused() -> None:
     thread = HostThread(0, (Packet(),))
     with pytest.raises(SpecError, match="at most 65536"):
         Spec(Machine(), (Queue(),), (thread,) * 65537, (Source(),))
+
+
+def test_room_is_asked_for_before_it_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Eight queues whose packets all end in the same instants: rows come in bursts.
+    kernel = Packet(queue=0, workgroups=1, time=constant(1_000))
+    threads = tuple(HostThread(q, (replace(kernel, queue=q),)) for q in range(8))
+    queues = tuple(Queue(process=q, rank=q) for q in range(8))
+    spec = Spec(Machine(cus=(8,), cu=Room(32, 0, 0, 32)), queues, threads, (Source(times=constant(0)),) * 8)
+    plain = Engine(spec, trace=True)
+    plain.run(200_000)
+    assert len(plain.trace) == len(plain.log) > 500
+
+    counted = {codes.MORE_LOG: ("log", "log_rows"), codes.MORE_TRACE: ("trace", "trace_rows")}
+    grown: list[int] = []
+    grow = Engine._grow
+
+    def checked(engine: Engine, short: int) -> None:
+        name, rows = counted[short]
+        assert engine.state.g[0][rows] <= getattr(engine.state, name).size, f"{name} was written past its end"
+        grown.append(short)
+        grow(engine, short)
+
+    monkeypatch.setattr(Engine, "_grow", checked)
+    state = build(spec, True)
+    # Space behind the arrays that belongs to nobody, so that a failure is a failure and not a crash.
+    tight = Engine(spec, state=state._replace(log=np.zeros(64, LOG)[:4], trace=np.zeros(64, TRACE)[:4]))
+    tight.run(200_000)
+    assert set(grown) == set(counted)
+    assert tight.log.tobytes() == plain.log.tobytes() and tight.trace.tobytes() == plain.trace.tobytes()
