@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,11 @@ def title(text: str) -> None:
 def show(what: str, *words: str) -> None:
     """Run a command as a user would type it, and show that it was typed."""
     title(what)
+    typed(*words)
+
+
+def typed(*words: str) -> None:
+    """A command and what it prints; 1 says that it found something, and is no failure."""
     print(f"\n$ ringscope {' '.join(words)}\n", flush=True)
     code = main(list(words))
     if code not in (0, 1):
@@ -45,13 +51,15 @@ def real_program() -> None:
 
 def demo() -> None:
     """Rehearse a machine, explain it like a real one, follow a stream down, play it in time; then the real things."""
-    with tempfile.TemporaryDirectory() as scratch:
-        machine = str(Path(scratch) / "machine")
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        streams = ("--streams", "high,low", "--write")
         show(
             "1. Two processes on a modelled MI308X: what would debugfs show, and what does it mean?",
-            *("rehearse", "--processes", "2", "--streams", "high,low", "--write", machine),
+            *("rehearse", "--processes", "2", *streams, "two"),
         )
-        show("2. The files it wrote are explained like a real machine's.", "explain", machine)
+        title("2. Nine of them: the files that were written are compared like a real machine's.")
+        typed("rehearse", "--processes", "9", *streams, "nine", "--output", "nine.txt")
+        typed("diff", "two", "nine")
     priorities = ("--priority", "high", "--priority", "low")
     show("3. A stream of high priority, layer by layer.", "trace", "--gpu", "mi308x", "--rocm", "7.0", *priorities[:2])
     show("4. High and low side by side.", "trace", "--gpu", "mi308x", *priorities)
