@@ -67,6 +67,6 @@ def _hiq_pointers(draft: Draft, generations: dict[int, Generation]) -> dict[int,
 def labels_of(places: Sequence[PurePosixPath]) -> list[str]:
     """The shortest end of each place that no other has."""
     depth = 1
-    while len(labels := ["/".join(place.parts[-depth:]) for place in places]) != len(set(labels)):
+    while len(labels := [str(PurePosixPath(*place.parts[-depth:])) for place in places]) != len(set(labels)):
         depth += 1
     return labels
