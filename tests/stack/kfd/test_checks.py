@@ -44,3 +44,16 @@ def test_cu_masks_of_wgp_parts_go_in_pairs() -> None:
 def test_a_refusal_names_the_percentage_without_the_xcc() -> None:
     with pytest.raises(KfdError, match="queue percentage 101 is above 100"):
         checks.update(UpdateQueue(0, 1 << 40, 4096, 0x365))
+
+
+def test_the_ring_of_an_update_lies_mapped_as_a_whole() -> None:
+    def mapping(pid: int, gpu_id: int, address: int) -> tuple[int, int] | None:
+        return (1 << 40, 8192) if (pid, gpu_id, address >> 13) == (7, 9, 1 << 27) else None
+
+    checks.new_ring(9, 7, UpdateQueue(0, 1 << 40, 8192), mapping)
+    checks.new_ring(9, 7, UpdateQueue(0, 0, 4096), mapping)  # makes the queue inactive
+    for ring in ((1 << 40, 4096), ((1 << 40) + 4096, 4096), (1 << 41, 8192)):
+        checks.new_ring(9, 7, UpdateQueue(0, *ring), None)
+        with pytest.raises(KfdError) as caught:
+            checks.new_ring(9, 7, UpdateQueue(0, *ring), mapping)
+        assert caught.value.errno == errno.EFAULT

@@ -100,6 +100,13 @@ def buffers(spec: NodeSpec, pid: int, request: CreateQueue, mapping: Mapping | N
         exactly(request.cwsr_base, area.total_bytes, "save area")
 
 
+def new_ring(gpu_id: int, pid: int, request: UpdateQueue, mapping: Mapping | None) -> None:
+    """Whether the ring of an update, if it has one, lies mapped; KfdError EFAULT (kfd_queue_buffer_get)."""
+    ring = request.ring_base, request.ring_bytes
+    if mapping and all(ring) and mapping(pid, gpu_id, request.ring_base) != ring:
+        raise KfdError(errno.EFAULT, f"ring {ring[0]:#x} is no mapping of {ring[1]} bytes of its own")
+
+
 def cu_mask(spec: NodeSpec, words: tuple[int, ...], bits: int) -> int:
     """How many bits of the mask count; KfdError EINVAL (facts §3.1; kfd_chardev.c, pqm_update_mqd)."""
     if bits % 32 or not bits or len(words) * 32 < bits:

@@ -179,10 +179,10 @@ class Kfd:
     def set_xnack(self, pid: int, on: bool) -> None:
         """SET_XNACK_MODE; KfdError EPERM where processes cannot choose, EBUSY once the process has queues."""
         process = self.process(pid)
-        if on and any(spec.gc not in XNACK_PER_PROCESS for spec in self.machine.nodes):
-            raise KfdError(errno.EPERM, "not every GPU lets processes choose XNACK")
         if process.queues:
             raise KfdError(errno.EBUSY, "the process has queues already")
+        if on and any(spec.gc not in XNACK_PER_PROCESS for spec in self.machine.nodes):
+            raise KfdError(errno.EPERM, "not every GPU lets processes choose XNACK")
         process.xnack = on
 
     def exit(self, pid: int) -> tuple[Step, ...]:
@@ -256,9 +256,10 @@ class Kfd:
 
     @_charged
     def update_queue(self, pid: int, request: UpdateQueue) -> tuple[Step, ...]:
-        """UPDATE_QUEUE: ring, percentage, priority; KfdError EFAULT for an unknown queue."""
+        """UPDATE_QUEUE: ring, percentage, priority; KfdError EFAULT for an unknown queue or ring."""
         request = checks.update(request)
         queue = self.queue(pid, request.queue_id, errno.EFAULT)
+        checks.new_ring(queue.home.gpu_id, pid, request, self._mapping)
 
         def change() -> None:
             queue.request = replace(
