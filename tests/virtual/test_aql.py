@@ -3,10 +3,10 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from virtual_machines import Bench, bench
+from virtual_machines import GPU, Bench, bench
 
 from ringscope.parts import aql as table
-from ringscope.virtual import aql, events
+from ringscope.virtual import aql, events, svm
 from ringscope.virtual.kernels import Policy
 from ringscope.virtual.ring import Ring
 
@@ -124,7 +124,9 @@ def test_a_dependency_that_is_not_mapped_is_a_memory_fault(capsys: pytest.Captur
 def test_shared_memory_that_went_away_is_a_fault_too(capsys: pytest.CaptureFixture[str]) -> None:
     with bench() as b:
         ring, event = armed(b), b.client.events.create(events.MEMORY, False)
-        b.client.space.share(0x10000, 4096)  # nothing is ever mapped there (vm.mmap_min_addr)
+        b.client.space.svm.set(
+            0x10000, 4096, [(svm.ACCESS, GPU)], GPU
+        )  # nothing is ever mapped there (vm.mmap_min_addr)
         b.submit(ring, barrier(aql.BARRIER_AND, 0x10000))
         b.processor.turn()
         assert event.signaled and ring.fault

@@ -261,13 +261,14 @@ def test_a_process_that_dies_while_it_opens_the_driver_leaves_no_descriptor() ->
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_a_wait_for_nothing_outlives_the_death_of_another() -> None:
+def test_a_wait_outlives_the_death_of_another() -> None:
     with world() as w:
         who, other = w.born(), w.born()
         results: list[int] = []
         now = 1_000_000_000
-        wait = events.Wait(os.getpid(), 1, [], [], True, now, lambda _, result, error: results.append(result))
-        wait.seen = [False]  # a wait for any of no events never comes true
+        event = who.client.events.create(events.SIGNAL, auto_reset=True)
+        wait = events.Wait(os.getpid(), 1, [event], [], True, now, lambda _, result, error: results.append(result))
+        assert not who.client.events.wait(wait, [0])
         w.gpu.wait(who.client, wait)
         w.kill(other)
         w.gpu.tick(now)

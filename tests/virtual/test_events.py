@@ -61,6 +61,17 @@ def test_a_signal_consumed_by_a_waiter_does_not_stay() -> None:
     assert answers.seen and not event.signaled
 
 
+def test_a_wait_for_all_takes_one_signal_of_each_event() -> None:
+    events, answers = Events(), Answers()
+    first, second = (events.create(SIGNAL, True) for _ in range(2))
+    events.signal(first.number)
+    assert not events.wait(wait(answers, first, second, everything=True), [0, 0])
+    events.signal(first.number)
+    assert first.signaled  # for the wait that comes next
+    events.signal(second.number)
+    assert answers.seen == [(COMPLETE, 0)] and not second.signaled
+
+
 def test_an_event_missed_since_its_last_seen_age_ends_the_wait_at_once() -> None:
     events, answers = Events(), Answers()
     event = events.create(SIGNAL, True)

@@ -4,8 +4,9 @@ import errno
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from virtual_machines import bench
+from virtual_machines import GPU, bench
 
+from ringscope.virtual import svm
 from ringscope.virtual.memory import PAGE, Backing, Flags, MemoryFault, Store
 
 SIZES = st.lists(st.integers(1, 40 * PAGE), min_size=1, max_size=30)
@@ -101,22 +102,12 @@ def test_own_memory_is_the_gpus_when_shared_or_under_xnack() -> None:
         space, at = b.client.space, ctypes.addressof(room)
         with pytest.raises(MemoryFault):
             space.read(at, 6)
-        space.share(at, 6)
+        space.svm.set(at, 6, [(svm.ACCESS, GPU)], GPU)
         assert space.read(at, 6) == b"shared"
         with pytest.raises(MemoryFault):
             space.read(at, 7)
-        space.xnack = True
+        space.svm.xnack = True
         assert space.read(at, 13) == b"shared memory"
-
-
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=12))
-def test_shared_ranges_join(ranges: list[tuple[int, int]]) -> None:
-    with bench() as b:
-        for start, size in ranges:
-            b.client.space.share(start, size)
-        inside = {n for start, size in ranges for n in range(start, start + size)}
-        for n in range(85):
-            assert (b.client.space.shared(n) > 0) == (n in inside)
 
 
 def test_two_buffers_may_not_overlap() -> None:

@@ -129,6 +129,22 @@ def test_memory_is_shared_between_processes(pair: tuple[Root, str], virtual: Run
     assert len(list(ran.recording.of(Kind.PROCESS_EXIT))) == 2
 
 
+def test_advice_on_managed_memory_is_kept(pair: tuple[Root, str], virtual: Runner, built: Build) -> None:
+    root, gpu = pair
+    ran = virtual(root, built(root, "managed"), gpu=gpu)
+    # A location is a device's number, -1 the host, -2 none or not everywhere the same.
+    assert ran.out.splitlines() == [
+        "new: read mostly 0, preferred -2, prefetched -2, accessed by -2",
+        "first: read mostly 1, preferred 0, prefetched 0, accessed by 0",
+        "second: read mostly 1, preferred -2, prefetched 0, accessed by 0",
+        "third: read mostly 0, preferred -2, prefetched -2, accessed by -2",
+        "all: read mostly 0, preferred -2, prefetched -2, accessed by -2",
+        "again: read mostly 0, preferred 0, prefetched -1, accessed by 0",
+        "end",
+    ], ran.err
+    ran.clean()
+
+
 def test_cu_masks_reach_the_driver(pair: tuple[Root, str], virtual: Runner, built: Build) -> None:
     root, gpu = pair
     ran = virtual(root, built(root, "masks"), gpu=gpu)

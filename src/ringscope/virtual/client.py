@@ -36,10 +36,8 @@ class Client:
     events: Events = field(default_factory=Events)
     buffers: dict[int, Buffer] = field(default_factory=dict)
     exported: list[bytes] = field(default_factory=list)
-    svm: dict[int, int] = field(default_factory=dict)
     next_buffer: int = 1
     took_device: bool = False
-    xnack: bool = False
     runtime: bool = False
     event_page: int = 0
 

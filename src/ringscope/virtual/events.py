@@ -39,6 +39,15 @@ class Event:
     waits: list[Wait] = field(default_factory=list)
     destroyed: bool = False
 
+    def set(self) -> None:
+        """Signal it, and answer the waits that this settles."""
+        self.age += 1
+        # An auto-reset event that finds a waiter is consumed by it.
+        self.signaled = not self.auto_reset or not self.waits
+        for wait in tuple(self.waits):
+            wait.seen = [seen or event is self for seen, event in zip(wait.seen, wait.events, strict=True)]
+            wait.settled()
+
 
 @dataclass(slots=True, eq=False)
 class Wait:
@@ -62,17 +71,25 @@ class Wait:
         """Answer, once."""
         if self.done:
             return
+        self.leave(give_back=error == errno.EINTR)
+        self.answer(self, result, error)
+
+    def leave(self, give_back: bool) -> None:
+        """Wait no longer; ``give_back`` for an interrupted one: what it took of auto-reset events is there again."""
         self.done = True
         for event in self.events:
             if self in event.waits:
                 event.waits.remove(self)
-        self.answer(self, result, error)
+        if give_back:
+            for event, seen in zip(self.events, self.seen, strict=True):
+                if seen and event.auto_reset:
+                    event.set()
 
     def settled(self) -> bool:
         """Answer when what was waited for has come; says whether it had."""
         if any(event.destroyed for event in self.events):
             self.finish(FAIL, errno.EIO)
-        elif all(self.seen) if self.all else any(self.seen):
+        elif all(self.seen) if self.all or not self.seen else any(self.seen):
             self.finish(COMPLETE)
         return self.done
 
@@ -127,31 +144,18 @@ class Events:
         for wait in tuple(event.waits):
             wait.settled()
 
-    def set(self, event: Event) -> None:
-        """Signal an event and answer the waits it settles."""
-        event.age += 1
-        # An auto-reset event that finds a waiter is consumed by it.
-        event.signaled = not event.auto_reset or not event.waits
-        for wait in tuple(event.waits):
-            wait.seen = [seen or waited is event for seen, waited in zip(wait.seen, wait.events, strict=True)]
-            wait.settled()
-
     def signal(self, number: int) -> None:
         """An interrupt names an event; one that names none is ignored, as the driver does."""
         event = self._events.get(number)
         if event is not None:
-            self.set(event)
+            event.set()
 
     def signal_type(self, type_: int, payload: bytes) -> None:
         """Signal every event of a type (memory or hardware exception) with its payload."""
         for event in tuple(self._events.values()):
             if event.type == type_:
                 event.payload = payload
-                self.set(event)
-
-    def reset(self, number: int) -> None:
-        """Clear an event."""
-        self.get(number).signaled = False
+                event.set()
 
     def wait(self, wait: Wait, ages: list[int]) -> bool:
         """Start a wait; says whether it was answered at once. ``ages`` are the callers' last seen ages, 0 for none."""
@@ -165,8 +169,8 @@ class Events:
         if wait.deadline_ns == 0:
             wait.finish(TIMEOUT)
             return True
-        for event in wait.events:
-            if wait not in event.waits:
+        for event, seen in zip(wait.events, wait.seen, strict=True):
+            if not seen and wait not in event.waits:
                 event.waits.append(wait)
         return False
 

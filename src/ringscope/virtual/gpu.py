@@ -23,7 +23,7 @@ from ringscope.stack.kfd.records import CreateQueue, UpdateQueue
 from ringscope.stack.machine import MachineSpec
 from ringscope.virtual import remote, signals
 from ringscope.virtual.client import DOORBELL_BYTES, Client, identity
-from ringscope.virtual.events import HW_EXCEPTION, Wait
+from ringscope.virtual.events import FAIL, HW_EXCEPTION, TIMEOUT, Wait
 from ringscope.virtual.faults import ERROR_NONE, hardware_exception
 from ringscope.virtual.injection import Faults
 from ringscope.virtual.kernels import Kernels
@@ -41,11 +41,6 @@ if TYPE_CHECKING:
 
 _SIGNAL_CHECK_NS = 20_000_000
 _HOUR_S = 3600.0
-_SVM_SET, _SVM_GET = 0, 1
-_SVM_PREFERRED, _SVM_PREFETCH, _SVM_ACCESS, _SVM_IN_PLACE, _SVM_NO_ACCESS, _SVM_SET_FLAGS, _SVM_CLEAR, _SVM_GRAIN = (
-    range(8)
-)
-_UNDEFINED = 0xFFFFFFFF
 _SHOWN = 8
 """Most kinds of unknown call that the summary names."""
 
@@ -195,7 +190,8 @@ class Gpu:
         struct.pack_into("<I", arguments, 52, created.queue_id)
         ring = Ring(
             client, created.queue_id, wanted.gpu_id, wanted.type, wanted.ring_base, wanted.ring_bytes,
-            wanted.read_pointer, wanted.write_pointer, slot // 8, wanted.priority, wanted.percentage, wanted.cwsr_base,
+            wanted.read_pointer, wanted.write_pointer, slot // 8, wanted.priority, wanted.percentage, wanted.eop_base,
+            wanted.cwsr_base,
         )  # fmt: skip
         client.took_device = True
         self.queues += 1
@@ -330,10 +326,10 @@ class Gpu:
 
     def _mapping(self, pid: int, gpu_id: int, address: int) -> tuple[int, int] | None:
         """The driver asks what is mapped at an address; pointers count by their page."""
-        client = self.clients[pid]
-        if address in client.svm:
-            return address, client.svm[address]
-        buffer = client.space.find(address)
+        space = self.clients[pid].space
+        if size := space.svm.size_at(address):
+            return address, size
+        buffer = space.find(address)
         if buffer is None:
             return None
         if buffer.bytes == PAGE and buffer.va == address & -PAGE:
@@ -376,29 +372,6 @@ class Gpu:
         self.exported[key] = backing
         client.exported.append(key)
         return key
-
-    def svm(self, client: Client, start: int, size: int, operation: int, arguments: bytearray, count: int) -> None:
-        """SVM attributes: access makes the range the GPU's; the rest is remembered by nobody, and read as default."""
-        pairs = [struct.unpack_from("<2I", arguments, 24 + 8 * i) for i in range(count)]
-        if operation == _SVM_SET:
-            for kind, value in pairs:
-                if kind > _SVM_GRAIN or (kind in (_SVM_ACCESS, _SVM_IN_PLACE) and value != self.gpu_id):
-                    raise OSError(errno.EINVAL, f"SVM attribute {kind} = {value:#x}")
-            client.space.share(start, size)
-            client.svm[start] = size
-        elif operation == _SVM_GET:
-            default = {
-                _SVM_PREFERRED: _UNDEFINED, _SVM_PREFETCH: _UNDEFINED, _SVM_SET_FLAGS: 3, _SVM_CLEAR: 0xFFFFFFFC,
-                _SVM_GRAIN: 9,
-            }  # fmt: skip
-            for index, (kind, value) in enumerate(pairs):
-                if kind == _SVM_ACCESS:
-                    open_to_gpu = client.space.shared(start) >= size
-                    struct.pack_into("<2I", arguments, 24 + 8 * index, kind if open_to_gpu else _SVM_NO_ACCESS, value)
-                elif kind in default:
-                    struct.pack_into("<I", arguments, 28 + 8 * index, default[kind])
-        else:
-            raise OSError(errno.EINVAL, f"SVM operation {operation}")
 
     def export_dmabuf(self, call: Call, backing: Backing) -> int:
         """A descriptor for a stretch of memory, which lives until the last copy of the descriptor is closed.
@@ -484,11 +457,11 @@ class Gpu:
             if wait.done:
                 continue
             if wait.deadline_ns is not None and now_ns >= wait.deadline_ns:
-                wait.finish(1)
+                wait.finish(TIMEOUT)
             elif check and not self._listener.waiting(wait.call):
-                wait.done = True
+                wait.leave(give_back=True)
             elif check and remote.signal_pending(wait.tid):
-                wait.finish(1, errno.EINTR)
+                wait.finish(FAIL, errno.EINTR)
             else:
                 left.append((client, wait))
         self._waits = left

@@ -16,16 +16,18 @@ from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.kfd.records import CreateQueue, KfdError, UpdateQueue
 from ringscope.virtual import drm, events, files, remote, signals
 from ringscope.virtual.client import DOORBELL_BYTES, MMIO_OFFSET, Client
-from ringscope.virtual.memory import KINDS, PAGE, Flags, page_align
+from ringscope.virtual.memory import KINDS, PAGE, Buffer, Flags, page_align
 from ringscope.virtual.seccomp import Call
 
 if TYPE_CHECKING:
+    from ringscope.virtual.events import Event
     from ringscope.virtual.gpu import Gpu
 
 VERSION = (1, 14)
 """Interface announced: from 1.13 on runtimes enable debugging support, 1.14 brings event ages."""
 _LDS_BASE, _SCRATCH_BASE, _SVM_BASE, _APERTURE = 1 << 48, 2 << 48, 0x1000000, 0xFFFFFFFF
 """Apertures of SOC15 parts (amdkfd kfd_flat_memory.c)."""
+_SVM_SET, _SVM_GET = 0, 1
 _MOST_DEVICES = 1024
 """Longest array of devices that is believed; the driver fails to allocate a senseless one."""
 
@@ -92,9 +94,10 @@ def set_memory_policy(gpu: Gpu, client: Client, a: bytearray, call: Call) -> Non
 
 
 def get_clock_counters(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
-    """GPU counter, raw monotonic and boot time, and the host clock's frequency."""
+    """GPU counter (0 of a node that is no GPU), raw monotonic and boot time, and the host clock's frequency."""
+    gpu_clock = signals.gpu_clock() if struct.unpack_from("<I", a, 32)[0] == gpu.gpu_id else 0
     struct.pack_into(
-        "<4Q", a, 0, signals.gpu_clock(), time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW),
+        "<4Q", a, 0, gpu_clock, time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW),
         time.clock_gettime_ns(time.CLOCK_BOOTTIME), 1_000_000_000,
     )  # fmt: skip
 
@@ -103,8 +106,6 @@ def get_process_apertures_new(gpu: Gpu, client: Client, a: bytearray, call: Call
     """Apertures of each GPU; without an array, how many there are."""
     where, room = struct.unpack_from("<QI", a)
     if room:
-        if not where:
-            raise _refuse(errno.EINVAL, "no array")
         row = struct.pack(
             "<6Q2I", _LDS_BASE, _LDS_BASE | _APERTURE, _SCRATCH_BASE, _SCRATCH_BASE | _APERTURE, _SVM_BASE,
             (1 << 47) - 1, gpu.gpu_id, 0,
@@ -128,6 +129,8 @@ def alloc_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
     kind = Flags(flags & KINDS)
     if not size:
         raise _refuse(errno.EINVAL, "no bytes asked for")
+    if kind & Flags.USERPTR and (not offset or offset % PAGE):
+        raise _refuse(errno.EINVAL, f"{offset:#x} is no page of the program")
     if kind & Flags.DOORBELL and size != DOORBELL_BYTES:
         raise _refuse(errno.EINVAL, f"doorbells of {size} bytes")
     if kind & Flags.MMIO_REMAP and size != PAGE:
@@ -160,43 +163,57 @@ def free_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
         raise _refuse(errno.EINVAL, "no such buffer")
     if buffer.handle == client.event_page:
         raise _refuse(errno.EPERM, "the event page is freed with the process")
+    if buffer.mapped:
+        raise _refuse(errno.EBUSY, "the buffer is mapped")
     gpu.processor.kernels.forget(client)
     client.remove_buffer(buffer)
 
 
-def map_memory(gpu: Gpu, client: Client, a: bytearray, call: Call, mapped: bool = True) -> None:
-    """MAP_MEMORY_TO_GPU."""
+def _buffer_and_devices(gpu: Gpu, client: Client, a: bytearray) -> Buffer:
+    """What MAP and UNMAP name: a buffer, and devices, of which there is one."""
     handle, where, count, done = struct.unpack_from("<2Q2I", a)
     if not count or done > count:
         raise _refuse(errno.EINVAL, f"{count} devices, {done} done")
     if count > _MOST_DEVICES:
         raise _refuse(errno.ENOMEM, f"an array of {count} devices")
-    for gpu_id in struct.unpack(f"<{count}I", remote.read(client.pid, where, 4 * count)):
-        _gpu(gpu, gpu_id)
+    devices = struct.unpack(f"<{count}I", remote.read(client.pid, where, 4 * count))
+    _gpu(gpu, handle >> 32)
     buffer = client.buffers.get(handle)
     if not buffer:
-        raise _refuse(errno.EINVAL, "no such buffer")
-    buffer.mapped = mapped
-    struct.pack_into("<I", a, 20, count)
+        raise _refuse(errno.ENOMEM, "no such buffer")
+    for gpu_id in devices[done:]:
+        _gpu(gpu, gpu_id)
+    return buffer
+
+
+def map_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """MAP_MEMORY_TO_GPU."""
+    _buffer_and_devices(gpu, client, a).mapped = True
+    a[20:24] = a[16:20]
 
 
 def unmap_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
-    """UNMAP_MEMORY_FROM_GPU."""
-    map_memory(gpu, client, a, call, mapped=False)
+    """UNMAP_MEMORY_FROM_GPU: not what a queue lives on."""
+    buffer = _buffer_and_devices(gpu, client, a)
+    if not buffer.mapped:
+        raise _refuse(errno.EINVAL, "the buffer is not mapped")
+    if any(client.space.find(va) is buffer for ring in gpu.processor.of(client).values() for va in ring.memory):
+        raise _refuse(errno.EBUSY, "a queue uses the buffer")
+    buffer.mapped = False
+    a[20:24] = a[16:20]
 
 
 def create_event(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
     """CREATE_EVENT; the first one of a process with a discrete GPU names its event page."""
     page, _, kind, auto_reset, _, _, _ = struct.unpack_from("<Q6I", a)
-    if page and not client.event_page:
-        if page not in client.buffers:
-            raise _refuse(errno.EINVAL, "the event page is no buffer of the process")
+    if page:
+        if page not in client.buffers or client.event_page:
+            raise _refuse(errno.EINVAL, "the process has its event page" if client.event_page else "no such buffer")
         client.event_page = page
     event = client.events.create(kind, bool(auto_reset))
     client.took_device = True
-    trigger = event.number if kind == events.SIGNAL else 0
-    struct.pack_into("<2I", a, 8, trigger, kind)
-    struct.pack_into("<2I", a, 24, event.number, trigger)
+    struct.pack_into("<2I", a, 8, event.number, kind)
+    struct.pack_into("<2I", a, 24, event.number, event.number if kind == events.SIGNAL else 0)
 
 
 def destroy_event(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
@@ -204,17 +221,21 @@ def destroy_event(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
     client.events.destroy(struct.unpack_from("<I", a)[0])
 
 
-def set_event(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
-    """SET_EVENT: signal by the CPU, for signal events only."""
+def _signal_event(client: Client, a: bytearray) -> Event:
     event = client.events.get(struct.unpack_from("<I", a)[0])
     if event.type != events.SIGNAL:
-        raise _refuse(errno.EINVAL, "only signal events can be set")
-    client.events.set(event)
+        raise _refuse(errno.EINVAL, "the CPU sets and resets signal events only")
+    return event
+
+
+def set_event(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """SET_EVENT: signal by the CPU."""
+    _signal_event(client, a).set()
 
 
 def reset_event(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
     """RESET_EVENT."""
-    client.events.reset(struct.unpack_from("<I", a)[0])
+    _signal_event(client, a).signaled = False
 
 
 def wait_events(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
@@ -264,8 +285,14 @@ def get_tile_config(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
     struct.pack_into("<3I", a, 28, gpu.model.gb_addr_config, 0, 0)
 
 
-def accept(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
-    """Scratch and trap handler addresses: state that only waves read, and no wave runs here."""
+def set_scratch_backing_va(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """SET_SCRATCH_BACKING_VA: an address that only waves use, and no wave runs here."""
+    _gpu(gpu, struct.unpack_from("<I", a, 8)[0])
+
+
+def set_trap_handler(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """SET_TRAP_HANDLER: code that only waves run."""
+    _gpu(gpu, struct.unpack_from("<I", a, 16)[0])
 
 
 def get_queue_wave_state(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
@@ -273,9 +300,9 @@ def get_queue_wave_state(gpu: Gpu, client: Client, a: bytearray, call: Call) -> 
     where, _, _, number, _ = struct.unpack_from("<Q4I", a)
     ring = gpu.processor.of(client).get(number)
     if ring is None:
-        raise _refuse(errno.EINVAL, "no such queue")
-    if ring.runnable:
-        raise _refuse(errno.EINVAL, "the queue is active")
+        raise _refuse(errno.EFAULT, "no such queue")
+    if ring.type.is_sdma or ring.runnable:
+        raise _refuse(errno.EINVAL, "an SDMA queue" if ring.type.is_sdma else "the queue is active")
     remote.write(client.pid, where, b"")
     struct.pack_into("<2I", a, 8, 0, 0)
 
@@ -287,17 +314,26 @@ def svm(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
         raise _refuse(errno.EINVAL, "an SVM range must be whole pages")
     if len(a) < 24 + 8 * count:
         raise _refuse(errno.EINVAL, f"{count} attributes do not fit the argument")
-    gpu.svm(client, start, size, operation, a, count)
+    pairs = list(struct.iter_unpack("<2I", a[24 : 24 + 8 * count]))
+    ranges = client.space.svm
+    if operation == _SVM_SET:
+        ranges.set(start, size, pairs, gpu.gpu_id)
+    elif operation == _SVM_GET:
+        a[24 : 24 + 8 * count] = b"".join(
+            struct.pack("<2I", *pair) for pair in ranges.get(start, size, pairs, gpu.gpu_id)
+        )
+    else:
+        raise _refuse(errno.EINVAL, f"SVM operation {operation}")
 
 
 def set_xnack_mode(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
     """SET_XNACK_MODE: negative asks."""
     (mode,) = struct.unpack_from("<i", a)
     if mode < 0:
-        struct.pack_into("<i", a, 0, int(client.xnack))
+        struct.pack_into("<i", a, 0, int(client.space.svm.xnack))
         return
     gpu.kfd.set_xnack(client.pid, bool(mode))
-    client.xnack = client.space.xnack = bool(mode)
+    client.space.svm.xnack = bool(mode)
 
 
 def available_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
@@ -307,14 +343,13 @@ def available_memory(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None
 
 
 def runtime_enable(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
-    """RUNTIME_ENABLE: mode bit 0 on or off; bit 1 asks for TTMP set-up."""
+    """RUNTIME_ENABLE: mode bit 0 on or off, on only before the first queue; bit 1 asks for TTMP set-up."""
     _, mode, _ = struct.unpack_from("<Q2I", a)
-    if mode & 1:
-        if client.runtime:
-            raise _refuse(errno.EBUSY, "already enabled")
-        client.runtime = True
-    else:
-        client.runtime = False
+    if mode & 1 and client.runtime:
+        raise _refuse(errno.EBUSY, "already enabled")
+    if mode & 1 and gpu.processor.of(client):
+        raise _refuse(errno.EEXIST, "the process has queues already")
+    client.runtime = bool(mode & 1)
 
 
 def ipc_export(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
@@ -377,8 +412,13 @@ def alloc_queue_gws(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
 
 
 def debugger(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
-    """DBG_TRAP and its forerunners: nobody can debug waves that do not run."""
+    """DBG_TRAP, and what came before it and was taken out of the driver: nobody can debug waves that do not run."""
     raise _refuse(errno.EPERM, "the virtual GPU has no debugger")
+
+
+def deprecated(gpu: Gpu, client: Client, a: bytearray, call: Call) -> None:
+    """Calls of amdgpu-dkms that it answers so since it took them out."""
+    raise _refuse(errno.EINVAL, "taken out of the driver")
 
 
 Handler = Callable[["Gpu", Client, bytearray, Call], None]
@@ -394,9 +434,13 @@ HANDLERS: dict[int, Handler] = {
     0x0A: set_event,
     0x0B: reset_event,
     0x0C: wait_events,
-    0x11: accept,
+    0x0D: debugger,
+    0x0E: debugger,
+    0x0F: debugger,
+    0x10: debugger,
+    0x11: set_scratch_backing_va,
     0x12: get_tile_config,
-    0x13: accept,
+    0x13: set_trap_handler,
     0x14: get_process_apertures_new,
     0x15: acquire_vm,
     0x16: alloc_memory,
@@ -417,7 +461,8 @@ HANDLERS: dict[int, Handler] = {
     0x26: debugger,
     0x80: ipc_import,
     0x81: ipc_export,
-    0x82: debugger,
+    0x82: deprecated,
+    0x83: deprecated,
 }
 """By the ioctl's number; the rest is answered ENOTTY and reported."""
 SIZES = {0x02: 96, 0x08: 32}

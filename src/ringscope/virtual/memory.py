@@ -19,6 +19,7 @@ from enum import IntFlag
 from ringscope.errors import InputError
 from ringscope.records import dataclass
 from ringscope.virtual import remote
+from ringscope.virtual.svm import Ranges
 
 PAGE = 4096
 _PUNCH_HOLE_KEEP_SIZE = 3
@@ -182,16 +183,15 @@ class MemoryFault(OSError):  # noqa: N818  the hardware's word
 class AddressSpace:
     """GPU addresses of one process: its mapped buffers, and what it shares of its own memory (SVM).
 
-    Everything else faults, as on the device. With ``xnack`` the program's whole memory is the GPU's too.
+    Everything else faults, as on the device.
     """
 
     def __init__(self, pid: int, store: Store) -> None:
         self.pid = pid
         self.store = store
-        self.xnack = False
+        self.svm = Ranges()
         self._starts: list[int] = []
         self._at: dict[int, Buffer] = {}
-        self._shared: list[tuple[int, int]] = []
 
     def add(self, buffer: Buffer) -> None:
         """Enter a buffer; OSError EINVAL when its range is taken."""
@@ -221,25 +221,6 @@ class AddressSpace:
                 return buffer
         return None
 
-    def share(self, start: int, size: int) -> None:
-        """Let the GPU reach a range of the program's own memory (SVM)."""
-        end = start + size
-        kept = []
-        for low, high in self._shared:
-            if high < start or low > end:
-                kept.append((low, high))
-            else:
-                start, end = min(start, low), max(end, high)
-        bisect.insort(kept, (start, end))
-        self._shared = kept
-
-    def shared(self, va: int) -> int:
-        """How many bytes from ``va`` on are the program's own and open to the GPU."""
-        at = bisect.bisect_right(self._shared, (va, 1 << 64))
-        if at and self._shared[at - 1][1] > va:
-            return self._shared[at - 1][1] - va
-        return (1 << 47) - va if self.xnack else 0
-
     def here(self, va: int) -> int:
         """The offset of a GPU address in the store; 0 when only the program sees it."""
         buffer = self.find(va)
@@ -257,7 +238,7 @@ class AddressSpace:
                 else:
                     yield 0, (buffer.host or buffer.va) + delta, step
             else:
-                step = min(size, self.shared(va))
+                step = min(size, self.svm.open_from(va))
                 if step <= 0:
                     raise MemoryFault(va)
                 yield 0, va, step

@@ -66,6 +66,7 @@ class Ring:
     slot: int
     priority: int
     percentage: int
+    eop_base: int = 0
     cwsr_base: int = 0
     here: int = 0
     read_here: int = 0
@@ -87,6 +88,11 @@ class Ring:
         """Look up where the ring's memory lies; again whenever the ring changes."""
         here = self.client.space.here
         self.here, self.read_here, self.write_here = here(self.base), here(self.read_va), here(self.write_va)
+
+    @property
+    def memory(self) -> tuple[int, ...]:
+        """What the driver keeps mapped as long as the queue lives."""
+        return self.base, self.read_va, self.write_va, self.eop_base, self.cwsr_base
 
     @property
     def runnable(self) -> bool:
