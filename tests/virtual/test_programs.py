@@ -121,6 +121,26 @@ def test_the_runtimes_own_kernels_are_carried_out(root: Root, virtual: Runner, b
     assert ("batchMemOp" in kernels) == (root is ROOTS[-1])
 
 
+IMAGES = [*((*pair, int(pair[1] != "mi308x")) for pair in PAIRS), (ROOTS[-1], "navi31", 1), (ROOTS[-1], "navi48", 1)]
+"""MI300 has no images, and its runtimes say so."""
+
+
+@pytest.mark.parametrize(("root", "gpu", "has"), IMAGES, ids=lambda value: getattr(value, "name", str(value)))
+def test_images_are_copied_where_the_device_has_them(
+    root: Root, gpu: str, has: int, virtual: Runner, built: Build
+) -> None:
+    root = fetched(root)
+    ran = virtual(root, built(root, "images"), gpu=gpu)
+    newest = root is ROOTS[-1]
+    # Before HIP 6 an array of lines can be made and not be copied.
+    refused = 36 if not has else 0 if newest else 6
+    assert (ran.code, ran.out) == (0, f"images {has}\nunsupported {refused}, wrong 0\nend\n"), ran.err
+    ran.clean()
+    kernels = {str(event.attrs["kernel"]).removeprefix("__amd_rocclr_") for event in ran.recording.of(Kind.DISPATCH)}
+    wanted = {"copyBufferToImage", "copyImageToBuffer", "copyImage"} | ({"copyImage1DA"} if newest else set())
+    assert kernels >= wanted if has else not kernels
+
+
 def test_memory_is_shared_between_processes(pair: tuple[Root, str], virtual: Runner, built: Build) -> None:
     root, gpu = pair
     ran = virtual(root, built(root, "ipc"), gpu=gpu)

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ringscope.parts.fidelity import Behaviour, Standing
+from ringscope.virtual import images
 from ringscope.virtual.codeobject import Kernel, Needs, kernel_at
 from ringscope.virtual.faults import ERROR_CODE, ERROR_DIMENSIONS, Fault, Stall
 from ringscope.virtual.ring import Dispatch, Flight, Ring
@@ -82,7 +83,7 @@ class Kernels:
         if kernel is None:
             kernel = self._known[key] = kernel_at(ring.client.space, job.kernel)
         barrier = bool(packet[1] & 1)
-        if barrier and ring.busy and (kernel.bare or kernel.name in _HIP):
+        if barrier and ring.busy and (kernel.bare or kernel.name in _HIP or kernel.name in images.COPIES):
             raise Stall
         if self._blit(ring, kernel, job):
             self.carried_out += 1
@@ -112,17 +113,16 @@ class Kernels:
         """Produce the effect of a runtime's own kernel; False when it is none. Raises Stall while one waits."""
         if kernel.bare:
             return _rocr_blit(ring, job)
-        effect = _HIP.get(kernel.name)
-        if effect is None:
+        effect, copy = _HIP.get(kernel.name), images.COPIES.get(kernel.name)
+        if not effect and not copy:
             return False
-        raw = ring.client.space.read(job.arguments, kernel.kernarg_bytes)
-        return effect(
-            ring,
-            {
-                name: int.from_bytes(raw[at : at + size], "little") if size <= 8 else raw[at : at + size]
-                for name, (at, size) in kernel.arguments.items()
-            },
-        )
+        space = ring.client.space
+        raw = space.read(job.arguments, kernel.kernarg_bytes)
+        arguments = {
+            name: int.from_bytes(raw[at : at + size], "little") if size <= 8 else raw[at : at + size]
+            for name, (at, size) in kernel.arguments.items()
+        }
+        return effect(ring, arguments) if effect else bool(copy and copy(space, arguments, self._gfx))
 
 
 _Effect = Callable[["Ring", Mapping[str, Any]], bool]
