@@ -10,13 +10,12 @@ from ringscope.engine.codes import (
     FREE_SLOT,
     IDLE,
     KERNEL,
-    NEVER,
     PIPE_PRIORITY,
     SE_STRICT,
     WORKGROUP_BITS,
     State,
 )
-from ringscope.engine.events import at, draw, lowest, set_end
+from ringscope.engine.events import at, draw, drop_end, lowest, set_end
 from ringscope.engine.jit import hot, jit
 from ringscope.engine.pipes import set_mode
 from ringscope.engine.state import GUARDS as _GUARDS
@@ -213,18 +212,22 @@ def leave_cu(s: State, cu: int, e: int, need: int) -> None:
 def workgroup_end(s: State, w: int) -> int:
     """A workgroup is done and its room free; returns the packet that this completes, else -1."""
     g = s.g[0]
-    set_end(s, w, NEVER)
+    # What is read comes before the walk: its record is seldom near, and the walk goes on meanwhile.
     group = s.workgroup[at(w)]
     p = group.packet + 0
+    cu = group.cu + 0
+    e = group.se + 0
+    k = group.share + 0
     packet = s.packet[at(p)]
-    need = packet.need
-    leave_cu(s, group.cu + 0, group.se + 0, need)
+    need = packet.need + 0
+    drop_end(s, w)
+    leave_cu(s, cu, e, need)
     group.packet = -1
     s.spare[at(g.spares)] = w
     g.spares += 1
     g.events += 1
     g.workgroups += 1
-    share = s.share[at(group.share)]
+    share = s.share[at(k)]
     share.running -= 1
     share.waves -= (need >> 8) & 0xFF
     if g.bandwidth != 0:

@@ -1,8 +1,9 @@
 """What happens next: a tournament of running workgroups, a heap of everything else, and drawn times.
 
 Nearly all events are ends of workgroups. Each running workgroup owns a leaf of a tree in which every node holds the
-least of its four children, so the root is the next end. To change a leaf means to walk a path that the leaf alone
-decides: no branch to guess, no load that waits for another, and a preempted workgroup leaves no event behind.
+least of its four children, so the root is the next end. To empty a leaf means to walk a path that the leaf alone
+decides: no branch to guess, no load that waits for another, and a preempted workgroup leaves no event behind. To fill
+one means to walk as far as its end is the least, which is hardly ever far.
 """
 
 # Numba types the engine; to mypy its records are Any.
@@ -40,12 +41,26 @@ def at(place: int) -> Any:
 
 @hot
 def set_end(s: State, w: int, key: int) -> None:
-    """Put ``key`` into the leaf of workgroup ``w`` and its path right.
+    """Put ``key`` into the empty leaf of workgroup ``w``.
 
     The children of node ``i`` are ``4 i - 8`` and the next three, the root is node 3: the four lie in one cache line.
     """
     ends = s.ends
     i = at(s.g[0].first_leaf + w)
+    ends[i] = key
+    while i > ROOT:
+        i = (i >> TWO) + TWO
+        if ends[i] <= key:
+            return
+        ends[i] = key
+
+
+@hot
+def drop_end(s: State, w: int) -> None:
+    """Empty the leaf of workgroup ``w``."""
+    ends = s.ends
+    i = at(s.g[0].first_leaf + w)
+    key = NEVER
     ends[i] = key
     while i > ROOT:
         key = min(ends[i ^ ONE], ends[i ^ TWO], ends[i ^ THREE], key)

@@ -11,14 +11,13 @@ from ringscope.engine.codes import (
     EVICT,
     IDLE,
     MAPPED,
-    NEVER,
     RESTORE,
     TAKING,
     UNMAPPED,
     State,
 )
 from ringscope.engine.compute_units import leave_cu
-from ringscope.engine.events import end_of, is_running, set_end
+from ringscope.engine.events import drop_end, end_of, is_running
 from ringscope.engine.jit import jit
 from ringscope.engine.packets import wake_sender
 from ringscope.engine.pipes import set_mode
@@ -159,7 +158,7 @@ def stop_workgroups(s: State, q: int) -> None:
             packet = s.packet[group.packet]
             share = s.share[group.share]
             group.rest = end_of(s, w) - g.now
-            set_end(s, w, NEVER)
+            drop_end(s, w)
             group.next = share.saved_list
             share.saved_list = w
             g.bandwidth_used -= packet.bandwidth
