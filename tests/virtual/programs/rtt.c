@@ -1,4 +1,5 @@
-// Round trips: a native system call, an ioctl of the virtual device, a barrier packet. Medians in nanoseconds.
+// Round trips: a native system call, an ioctl of the virtual device, a barrier packet, an ioctl and a barrier in turn, a
+// barrier that a blocking wait is told of. Medians in nanoseconds, and what 99 of 100 stay under.
 // rtt CPU SAVE_TOTAL SAVE_SIZE STACK_SIZE EOP IDLE_MS
 #define _GNU_SOURCE
 #include "kfd.h"
@@ -44,6 +45,37 @@ static struct use supervisor(void) {
   return use;
 }
 
+static double get_version(void) {
+  uint32_t version[2];
+  double began = now();
+  if (ioctl(kfd, KFD_CALL(0x01, 8, 2), version)) exit(5);
+  return now() - began;
+}
+
+// An interrupt event of the process, with its page; 0 when there is none.
+static uint32_t create_event(void) {
+  struct memory page = {.va = next_va, .size = 32768, .gpu_id = gpu_id, .flags = GTT | WRITABLE};
+  if (ioctl(kfd, KFD_CALL(0x16, sizeof page, 3), &page)) return 0;
+  next_va += 1 << 21;
+  struct {
+    uint64_t page;
+    uint32_t trigger, type, auto_reset, node, id, slot;
+  } event = {.page = page.handle, .auto_reset = 1};
+  return ioctl(kfd, KFD_CALL(0x08, sizeof event, 3), &event) ? 0 : event.id;
+}
+
+static void wait_event(uint32_t id) {
+  struct {
+    uint64_t payload[4], pointer;
+    uint32_t id, pad;
+  } record = {.id = id};
+  struct {
+    uint64_t records;
+    uint32_t count, all, timeout, result;
+  } wait = {(uint64_t)&record, 1, 1, 1000, 0};
+  if (ioctl(kfd, KFD_CALL(0x0C, sizeof wait, 3), &wait) || wait.result) exit(6);
+}
+
 int main(int argc, char **argv) {
   if (argc < 7) return 2;
   int cpu = atoi(argv[1]);
@@ -57,7 +89,6 @@ int main(int argc, char **argv) {
   struct queue queue;
   if (kfd_queue(&queue, strtoull(argv[2], 0, 0), strtoul(argv[3], 0, 0), strtoul(argv[4], 0, 0), atoi(argv[5]))) return 4;
   volatile int64_t *value = (int64_t *)(kfd_memory(4096) + 8);
-  uint32_t version[2];
   for (int i = 0; i < ROUNDS; i++) {
     double began = now();
     syscall(SYS_getppid);
@@ -65,11 +96,7 @@ int main(int argc, char **argv) {
   }
   report("syscall");
   struct use before = supervisor();
-  for (int i = 0; i < ROUNDS; i++) {
-    double began = now();
-    if (ioctl(kfd, KFD_CALL(0x01, 8, 2), version)) return 5;
-    taken[i] = now() - began;
-  }
+  for (int i = 0; i < ROUNDS; i++) taken[i] = get_version();
   report("ioctl");
   struct use after = supervisor();
   printf("ioctl_cpu %.0f 0\nioctl_sleeps %.2f 0\n", (after.cpu - before.cpu) / ROUNDS, (after.sleeps - before.sleeps) / ROUNDS);
@@ -81,6 +108,26 @@ int main(int argc, char **argv) {
     taken[i] = now() - began;
   }
   report("barrier");
+  for (int i = 0; i < ROUNDS; i++) {
+    *value = 1;
+    double began = now();
+    get_version();
+    kfd_barrier(&queue, (uint64_t)value - 8);
+    while (*value);
+    taken[i] = now() - began;
+  }
+  report("in_turn");
+  uint32_t event = create_event();
+  if (!event) return 6;
+  *(volatile uint64_t *)(value + 2) = event;
+  for (int i = 0; i < ROUNDS; i++) {
+    *value = 1;
+    double began = now();
+    kfd_barrier(&queue, (uint64_t)value - 8);
+    wait_event(event);
+    taken[i] = now() - began;
+  }
+  report("blocked");
   usleep(20000);  // out of the polling that follows work
   before = supervisor();
   double began = now();
