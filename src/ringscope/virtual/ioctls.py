@@ -10,7 +10,8 @@ import errno
 import struct
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.kfd.records import CreateQueue, KfdError, UpdateQueue
@@ -471,42 +472,58 @@ _READS, _WRITES = 1 << 30, 1 << 31
 """Direction bits of an ioctl's number: the driver reads its argument, writes it back."""
 
 
+class _Request(NamedTuple):
+    """What the number of an ioctl of ``/dev/kfd`` says; ``room`` is what its handler reads at least."""
+
+    handler: Handler | None
+    name: str
+    bytes: int
+    reads: bool
+    writes: bool
+    room: int
+
+
+@lru_cache(maxsize=256)
+def _decoded(request: int) -> _Request:
+    number, size = request & 0xFF, request >> 16 & 0x3FFF
+    handler = HANDLERS.get(number) if request >> 8 & 0xFF == ord("K") else None
+    name = handler.__name__ if handler else ""
+    reads, writes = bool(size and request & _READS), bool(request & _WRITES)
+    return _Request(handler, name, size, reads, writes, max(size, SIZES.get(number, 0)))
+
+
 def answer(gpu: Gpu, call: Call, fd: int, request: int) -> bool:
     """Answer an ioctl; False when the descriptor is none of ours."""
     name = remote.descriptor(call.tid, fd)
-    if files.is_render(name):
-        _render(gpu, call, request)
-        return True
-    if not files.is_kfd(name):
-        return False
     client = gpu.client_of(name)
-    if client is None or not remote.within(call.tid, client.pid):
+    if client is not None and remote.within(call.tid, client.pid):
+        _carry_out(gpu, client, call, request)
+    elif files.is_render(name):
+        _render(gpu, call, request)
+    elif files.is_kfd(name):
         # Inherited over fork (or left by one that has gone): the driver serves only the process that opened.
         gpu.reply(call, errno.EBADF)
-        return True
-    number = request & 0xFF
-    handler = HANDLERS.get(number) if request >> 8 & 0xFF == ord("K") else None
-    if handler is None:
-        gpu.report(f"ioctl {request:#010x} of /dev/kfd")
-        gpu.reply(call, errno.ENOTTY)
-        return True
-    _carry_out(gpu, client, call, request, handler)
+    else:
+        return False
     return True
 
 
-def _carry_out(gpu: Gpu, client: Client, call: Call, request: int, handler: Handler) -> None:
-    size = request >> 16 & 0x3FFF
+def _carry_out(gpu: Gpu, client: Client, call: Call, request: int) -> None:
+    _, tid, where = call
+    handler, name, size, reads, writes, room = _decoded(request)
+    if handler is None:
+        gpu.report(f"ioctl {request:#010x} of /dev/kfd")
+        gpu.reply(call, errno.ENOTTY)
+        return
+    gpu.calls[name] += 1
     error = 0
     why = ""
     before = b""
-    gpu.calls[handler.__name__] += 1
     try:
         # As the driver does: what a call only gives back starts as zeros.
-        if size and request & _READS:
-            before = remote.read(call.tid, call.where, size)
-        arguments = bytearray(before or bytes(size))
-        if size < SIZES.get(request & 0xFF, 0):
-            arguments.extend(bytes(SIZES[request & 0xFF] - size))
+        arguments = bytearray(room)
+        if reads:
+            arguments[:size] = before = remote.read(tid, where, size)
         try:
             handler(gpu, client, arguments, call)
         except Deferred:
@@ -517,9 +534,9 @@ def _carry_out(gpu: Gpu, client: Client, call: Call, request: int, handler: Hand
             error, why = refused.errno or errno.EFAULT, refused.strerror or ""
         except struct.error:
             error, why = errno.EINVAL, "the argument is too short"
-        if request & _WRITES and arguments != before:
+        if writes and not (before and arguments.startswith(before)):
             # As the driver does: results go out even when the call failed.
-            remote.write(call.tid, call.where, arguments[:size])
+            remote.write(tid, where, arguments[:size])
     except OSError as fault:
         error, why = fault.errno or errno.EFAULT, "the argument cannot be reached"
         arguments = bytearray(before)

@@ -18,12 +18,11 @@ _PIDFD_GETFD, _GETDENTS64 = 438, 217
 _vectors = bytearray(32)
 """Two ``struct iovec``: where it lies here, and where there."""
 _set_vectors = struct.Struct("<4Q").pack_into
-_here_ref = ctypes.addressof(ctypes.c_char.from_buffer(_vectors))
-_there_ref = _here_ref + 16
+# Pointers are made once, and the types of arguments not declared: converting six costs more than the copy.
+_here_ref = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(_vectors)))
+_there_ref = ctypes.c_void_p((_here_ref.value or 0) + 16)
 _readv, _writev = _libc.process_vm_readv, _libc.process_vm_writev
-for _call in (_readv, _writev):
-    _call.restype = ctypes.c_ssize_t
-    _call.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong]
+_readv.restype = _writev.restype = ctypes.c_ssize_t
 _scratch = bytearray(1 << 16)
 _scratch_at = ctypes.addressof(ctypes.c_char.from_buffer(_scratch))
 _MASK = 0xFFFFFFFFFFFFFFFF
@@ -35,13 +34,12 @@ def _failure() -> OSError:
 
 
 def _copy(call: Callable[..., int], pid: int, there: int, here: int, size: int) -> None:
-    done = 0
-    while done < size:
-        _set_vectors(_vectors, 0, here + done, size - done, there + done & _MASK, size - done)
-        got = call(pid, _here_ref, 1, _there_ref, 1, 0)
+    _set_vectors(_vectors, 0, here, size, there & _MASK, size)
+    got = call(pid, _here_ref, 1, _there_ref, 1, 0)
+    if got != size:
         if got <= 0:
             raise _failure()
-        done += got
+        _copy(call, pid, there + got, here + got, size - got)
 
 
 def copy_in(pid: int, there: int, here: int, size: int) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import signal
 import struct
 from contextlib import suppress
+from fcntl import ioctl
 from typing import NamedTuple
 
 from ringscope.errors import InputError
@@ -45,6 +45,9 @@ GETDENTS64 = 217
 _RECV, _SEND, _ID_VALID, _ADDFD, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103, 0x40082104
 _SYNC_WAKE_UP = 1
 _NOTHING = bytes(80)
+_received = struct.Struct("<QI4xi12x6Q").unpack
+"""``struct seccomp_notif``: id, thread id, call number and six arguments of it."""
+_set_answer = struct.Struct("<QqiI").pack_into
 _CONTINUE = 1
 _ADDFD_SEND = 2
 _SYS_SECCOMP, _SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 317, 1, 1 << 3, 1 << 5
@@ -155,22 +158,22 @@ class Listener:
         if share != self._shares_core:
             self._shares_core = share
             with suppress(OSError):
-                fcntl.ioctl(self.fd, _SET_FLAGS, _SYNC_WAKE_UP if share else 0)
+                ioctl(self.fd, _SET_FLAGS, _SYNC_WAKE_UP if share else 0)
 
     def receive(self) -> Notification | None:
         """The next call, or None when its thread has gone in the meantime."""
-        self._call[:] = _NOTHING  # the kernel insists
+        call = self._call
+        call[:] = _NOTHING  # the kernel insists
         try:
-            fcntl.ioctl(self.fd, _RECV, self._call, True)
+            ioctl(self.fd, _RECV, call)
         except OSError:
             return None
-        number, tid, _, nr, _, _, *words = struct.unpack("<QIIiIQ6Q", self._call)
-        return (number, tid, nr, *words)
+        return _received(call)
 
     def _send(self, number: int, value: int, error: int, flags: int) -> None:
-        struct.pack_into("<QqiI", self._answer, 0, number, value, -error, flags)
+        _set_answer(self._answer, 0, number, value, -error, flags)
         try:
-            fcntl.ioctl(self.fd, _SEND, self._answer, True)
+            ioctl(self.fd, _SEND, self._answer)
         except OSError as gone:
             if gone.errno != errno.ENOENT:
                 raise
@@ -187,7 +190,7 @@ class Listener:
         """Answer with a copy of ``fd`` put into the caller's descriptor table."""
         struct.pack_into("<QIIII", self._answer, 0, number, _ADDFD_SEND, fd, 0, os.O_CLOEXEC if cloexec else 0)
         try:
-            fcntl.ioctl(self.fd, _ADDFD, self._answer, True)
+            ioctl(self.fd, _ADDFD, self._answer)
         except OSError as error:
             if error.errno == errno.EMFILE:
                 self.reply(number, error=errno.EMFILE)
@@ -197,13 +200,13 @@ class Listener:
     def plant(self, number: int, fd: int) -> int:
         """Put a copy of ``fd`` into the caller's table before its call is answered; returns its number there."""
         struct.pack_into("<QIIII", self._answer, 0, number, 0, fd, 0, os.O_CLOEXEC)
-        planted: int = fcntl.ioctl(self.fd, _ADDFD, self._answer, True)
+        planted: int = ioctl(self.fd, _ADDFD, self._answer)
         return planted
 
     def waiting(self, number: int) -> bool:
         """Whether the call still waits for an answer."""
         try:
-            fcntl.ioctl(self.fd, _ID_VALID, struct.pack("<Q", number))
+            ioctl(self.fd, _ID_VALID, struct.pack("<Q", number))
         except OSError:
             return False
         return True
