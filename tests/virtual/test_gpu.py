@@ -54,6 +54,21 @@ def test_sixteen_processes_are_over_subscribed_and_all_finish(
     assert since and int(since[1]) in pids
 
 
+def test_calls_and_packets_in_any_order_are_all_served(newest: Root, virtual: Runner, built: Build) -> None:
+    # Runs of calls, runs of packets, one of each in turn, and waits asleep: what the supervisor polls for changes.
+    rounds = 300
+    ran = virtual(newest, built(newest, "rtt"), "-1", *sizes("mi210"), "0", str(rounds))
+    assert ran.code == 0, ran.err
+    ran.clean()
+    measured = [line.split()[0] for line in ran.out.splitlines()]
+    assert [name for name in measured if name in ("ioctl", "barrier", "in_turn", "blocked")] == [
+        "ioctl", "barrier", "in_turn", "blocked",
+    ]  # fmt: skip
+    assert len(ran.calls("GET_VERSION")) == 2 * rounds
+    assert {event.attrs["wait_result"] for event in ran.calls("WAIT_EVENTS")} == {0}
+    assert len(list(ran.recording.of(Kind.PACKET))) == 3 * rounds
+
+
 def test_killed_processes_leave_nothing_and_disturb_nobody(newest: Root, virtual: Runner, built: Build) -> None:
     program = built(newest, "churn")
     for gpu in ("mi210", "mi308x"):

@@ -12,7 +12,7 @@ from exec_runs import PROJECT, Runner
 
 from ringscope.virtual import seccomp, topology
 from ringscope.virtual.files import Tree
-from ringscope.virtual.supervisor import nap_ms
+from ringscope.virtual.supervisor import may_share_core, nap_ms
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)])
@@ -290,3 +290,12 @@ def test_a_packet_waits_for_an_eighth_of_the_pause_and_never_longer_than_8_ms(id
     assert 1 <= nap <= 8
     assert nap <= max(1, idle_ms / 8)
     assert nap_ms(10**9 + idle_ms * 1_000_000) == 8, "an idle device costs 125 looks a second"
+
+
+def test_who_is_pinned_apart_shares_no_core_and_who_has_gone_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    assert may_share_core(os.getpid()) and not may_share_core(gone.pid)
+    cores = {0: {0, 1}, 7: {1, 2}, 8: {2, 3}}
+    monkeypatch.setattr(os, "sched_getaffinity", cores.__getitem__)
+    assert may_share_core(7) and not may_share_core(8)

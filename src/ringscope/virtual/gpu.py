@@ -75,6 +75,7 @@ class Gpu:
         self._by_descriptor: dict[str, Client] = {}
         self._waits: list[tuple[Client, Wait]] = []
         self._next_check_ns = 0
+        self.due_ns = 0
         self._dmabufs: dict[str, tuple[Backing, int]] = {}
         self.on_watch: Callable[[], None] | None = None
         self._watchers = Watchers(self.gpu_id, self._watch)
@@ -314,6 +315,7 @@ class Gpu:
                 seats[ring] = (slot, ring.priority, queue.cu_masks)
         if self.processor.kernels.timed:
             self.processor.kernels.timed.follow(seats)
+            self.due_ns = 0
 
     def rotate(self) -> None:
         """The time slice of an over-subscribed device is over: the firmware lets others into the slots."""
@@ -430,10 +432,12 @@ class Gpu:
     def after(self, delay_ns: int, what: Callable[[], None]) -> None:
         """Do something later."""
         heapq.heappush(self._timers, (time.monotonic_ns() + delay_ns, len(self._timers), what))
+        self.due_ns = 0
 
     def wait(self, client: Client, wait: Wait) -> None:
         """Keep a wait that nothing has settled."""
         self._waits.append((client, wait))
+        self.due_ns = 0
 
     def tick(self, now_ns: int) -> float:
         """Expire waits and notice signals to waiting threads; returns seconds until it is needed again."""

@@ -4,6 +4,10 @@ One thread and one loop: calls from the kernel, deaths of clients, doorbells, de
 wakes nobody: while there is work they are polled; when there is none, between naps that grow with the pause, so that a
 packet waits for at most an eighth of the time in which nothing happened, and never longer than 8 ms. Any call of a
 program (a wait for an event is one) ends a nap. Without queues the loop sleeps until it is called.
+
+A caller that sleeps for its answer lets its core halt, and to wake that takes longer than the answer. So in a run of
+calls the supervisor does not poll: it answers, sleeps, and the kernel lets the two alternate on one core. A doorbell
+ends the run; it may have waited for the pause that the next call was given.
 """
 
 from __future__ import annotations
@@ -28,6 +32,10 @@ _NAP_MS = 1, 8
 """Shortest and longest nap between two looks at doorbells after that."""
 _PATIENCE = 8
 """A nap is the time since the last work divided by this."""
+_RUN = 8
+"""After so many calls without a doorbell between them the next thing is expected to be a call, too."""
+_PAUSE_S = 50e-6
+"""How long it is waited for, asleep. The kernel adds up to the timer slack, 50 µs."""
 _QUANTUM_NS = 10_000_000
 """Time slice of an over-subscribed device: MAP_PROCESS says 10, taken as milliseconds (facts §5.3, inferred)."""
 ENVIRONMENT = {"HSA_USERPTR_FOR_PAGED_MEM": "0"}
@@ -87,6 +95,14 @@ def nap_ms(idle_ns: int) -> float:
     return max(shortest, min(idle_ns / (_PATIENCE * 1e6), longest))
 
 
+def may_share_core(tid: int) -> bool:
+    """Whether a thread may run on a core that this process may run on."""
+    try:
+        return not os.sched_getaffinity(0).isdisjoint(os.sched_getaffinity(tid))
+    except OSError:  # it has gone
+        return False
+
+
 def check_access(pid: int) -> None:
     """Whether this process may look into the program's memory; InputError saying what to allow when not."""
     here = remote.probe()
@@ -130,44 +146,63 @@ class Supervisor:
         listener, gpu = self._listener, self._gpu
         processor = gpu.processor
         turn, rings = processor.turn, processor.rings
-        poll = self._poll.poll
-        last_work = time.monotonic_ns()
-        due = slice_ends = 0
+        poll, clock = self._poll.poll, time.monotonic_ns
+        last_work = clock()
+        slice_ends = calls = 0
+        in_step = False
         while True:
-            now = time.monotonic_ns()
+            now = clock()
             idle = now - last_work
             if rings and idle < _SPIN_NS:
                 wait: float = 0
             else:
-                if now >= due:
-                    due = now + int(gpu.tick(now) * 1e9)
-                wait = (due - now) / 1e6
+                if now >= gpu.due_ns:
+                    gpu.due_ns = now + int(gpu.tick(now) * 1e9)
+                wait = (gpu.due_ns - now) / 1e6
                 if rings:
                     wait = min(wait, nap_ms(0 if processor.starved else idle))
+            caller = 0
             for fd, what in poll(wait):
                 last_work = now
                 if fd != listener.fd:
                     if act := self._watched.get(fd):
                         act()
                 elif what & select.POLLIN:
-                    due = 0
-                    self._serve()
+                    caller = self._serve()
+                    calls += 1
+                    if calls == _RUN:
+                        in_step = may_share_core(caller)
                 else:
                     return self._exit_code()
-            # Polling doorbells takes a core of its own.
-            listener.share_core(not rings)
-            if rings and turn():
-                last_work = time.monotonic_ns()
-                due = 0
+            # Who polls doorbells takes a core of its own.
+            listener.share_core(in_step or not rings)
+            done = turn() if rings else 0
+            if in_step and caller and rings and not done:
+                done = self._keep_step(turn)
+            if done:
+                last_work = clock()
+                gpu.due_ns = calls = 0
+                in_step = False
             if processor.starved and now >= slice_ends:
                 gpu.rotate()
                 slice_ends = now + _QUANTUM_NS
 
-    def _serve(self) -> None:
+    def _keep_step(self, turn: Callable[[], int]) -> int:
+        """Serve calls as long as each follows the last without a pause; returns what a doorbell among them caused."""
+        listener = (self._listener.fd,)
+        for _ in range(_RUN):  # then whoever else is waited for has a turn
+            if not select.select(listener, (), (), _PAUSE_S)[0] or not self._serve():
+                break
+            if done := turn():
+                return done
+        return 0
+
+    def _serve(self) -> int:
+        """Answer the next call; returns the thread that made it, 0 when it has gone."""
         notification = self._listener.receive()
         if notification is None:
-            return
-        number, tid, nr, fd, request, where, *_ = notification
+            return 0
+        number, tid, nr, fd, request, where, _, _, _ = notification
         try:
             if nr != seccomp.IOCTL:
                 self._files.handle(notification)
@@ -175,6 +210,7 @@ class Supervisor:
                 self._listener.proceed(number)
         except OSError as error:
             self._listener.reply(number, error=error.errno or errno.EFAULT)
+        return tid
 
     def _exit_code(self) -> int:
         _, status = os.waitpid(self.pid, 0)
