@@ -38,10 +38,51 @@ print([digest(ran.log_of(2 - run), Totals.of(ran.g[2 - run])) for run in range(3
 """
 
 
+TREE = """
+from typing import NamedTuple, Any
+import numpy as np
+from numba import cuda
+from ringscope.engine import tiles
+from ringscope.engine.codes import NEVER
+from ringscope.engine.state import GLOBAL, tournament
+
+class State(NamedTuple):
+    g: Any
+    ends: Any
+
+@cuda.jit
+def turn(g, ends, who, keys):
+    for i in range(len(who)):
+        tiles.drop_end(State(g, ends), who[i])
+        if keys[i] != NEVER:
+            tiles.set_end(State(g, ends), who[i], keys[i])
+
+random = np.random.default_rng(1)
+for groups in 1, 2, 5, 100, 3000:
+    inner, leaves = tournament(groups)
+    g, ends = np.zeros(1, GLOBAL), np.full((-(-(3 + inner + leaves) // 4), 4), NEVER)
+    g["first_leaf"] = 3 + inner
+    who = random.integers(0, groups, 60)
+    keys = np.where(random.random(60) < 0.3, NEVER, random.integers(0, 1 << 40, 60))
+    turn[1, 1](g, ends, who, keys)
+    flat, expected = ends.ravel(), np.full(leaves, NEVER)
+    for w, key in zip(who, keys):
+        expected[w] = key
+    assert (flat[:3] == NEVER).all() and (flat[3 + inner : 3 + inner + leaves] == expected).all()
+    assert all(flat[node] == flat[4 * node - 8 : 4 * node - 4].min() for node in range(3, 3 + inner))
+"""
+
+
 def alone(random_specs: ModuleType, seed: int) -> Engine:
     engine = Engine(random_specs.random_spec(seed))
     engine.run(HORIZON)
     return engine
+
+
+def test_the_tree_of_ends_holds_the_least_of_each_four() -> None:
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_ENABLE_CUDASIM": "1"}
+    done = subprocess.run([sys.executable, "-c", TREE], capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_cuda_simulator_gives_the_same_runs(random_specs: ModuleType) -> None:

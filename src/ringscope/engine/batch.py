@@ -9,6 +9,7 @@ can fill; a run that had too little is made again with more, which gives the sam
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -20,8 +21,8 @@ from ringscope.engine.codes import WORKGROUP_BITS
 from ringscope.engine.frame import GIVEN, Frame
 from ringscope.engine.jit import numba
 from ringscope.engine.run import Totals
-from ringscope.engine.spec import Machine, Op, Queue, Spec
-from ringscope.engine.state import GLOBAL, LOG, PACKET, Array, State, build
+from ringscope.engine.spec import Arrival, Machine, Op, Queue, Spec
+from ringscope.engine.state import GLOBAL, LOG, RESIDENCE, TRACE, WORKGROUP, Array, State, build
 from ringscope.errors import InputError
 from ringscope.records import dataclass
 
@@ -30,9 +31,20 @@ BLOCK = 4 * LANES
 MOST_BYTES = 48 << 30
 """What one launch may take, where the GPU has twice that free."""
 _STATE = State._fields
-_POOLS = _STATE[len(GIVEN) : _STATE.index("trace")]
-_WORKGROUPS, _EVENTS, _LOG = 0, 3, 4
-"""Of the pools: those whose size is a run's own."""
+_POOLS = {
+    "workgroup": (WORKGROUP, ()),
+    "ends": (np.dtype("i8"), (4,)),
+    "spare": (np.dtype("i4"), ()),
+    "heap": (np.dtype("i8"), ()),
+}
+"""What a tile has of every pool: records, and in what they are laid out."""
+_KEPT = (*Totals.__dataclass_fields__, "busy_cus", "slots_used", "log_rows")
+TOTALS = np.dtype([(name, "i8") for name in _KEPT])
+"""What comes back of a run's global row."""
+_BYTES = np.array([dtype.itemsize * math.prod(inner) for dtype, inner in _POOLS.values()])
+_KEPT_AT = np.array([(GLOBAL.names or ()).index(name) for name in _KEPT])
+_LOG = 2
+"""Of the room: the rows of the log."""
 _MOST_WORKGROUPS = 1 << WORKGROUP_BITS
 
 
@@ -43,11 +55,10 @@ def _grid(rows: int) -> int:
 
 
 def _pools(room: Array) -> Array:
-    """Rows of every pool, of runs whose ``room`` is for so many workgroups, events and rows of the log."""
+    """Records of every pool, of runs whose ``room`` is for so many workgroups, events and rows of the log."""
     inner = -(-(room[:, 0] - 1) // 3)  # as state.tournament has it
     leaves = 3 * inner + 1
-    # Four nodes of the tree lie in one sector of memory when it begins at one.
-    return np.stack([leaves, -(-(3 + inner + leaves) // 4) * 4, leaves, room[:, 1], room[:, 2]], axis=1)
+    return np.stack([leaves, (3 + inner + leaves + 3) // 4, leaves, room[:, 1]], axis=1)
 
 
 @dataclass(frozen=True)
@@ -82,15 +93,18 @@ class Lot:
         """Runs of ``frame``, a row of numbers each."""
         numbers = numbers.copy()
         g = numbers[:, : len(GLOBAL.names or ())].view(GLOBAL)[:, 0]
-        packets, middles = _packets(frame, numbers)
+        packets, sources = frame.rows(numbers)
         g["resident"] = np.minimum(g["resident"], np.maximum(1, _outstanding(frame, packets["workgroups"])))
         # Saved ones need records of their own; where nobody is ever preempted there are none.
         groups = g["resident"] * (1 if _fits(frame.spec) else 2)
         # What each thread would do were it alone.
         steps = [len(thread.packets) for thread in frame.spec.threads]
         sent = _counts(np.repeat(np.arange(len(steps)), steps), frame.packet_rows)
-        busy = (packets["rounds"] * middles + packets["host_ns"]) @ sent
-        requests = until_ns[:, None] / np.maximum(busy, 1)
+        busy = (packets["rounds"] * _middle(frame, numbers, packets) + packets["host_ns"]) @ sent
+        pause = np.where(sources["arrival"] == Arrival.CLOSED, _middle(frame, numbers, sources), 0)[
+            :, frame.source_rows
+        ]
+        requests = until_ns[:, None] / np.maximum(busy + pause, 1)
         cost = (requests * ((packets["workgroups"] + 4) @ sent)).sum(axis=1)
         rows = np.minimum(requests.sum(axis=1) * 1.1, 1 << 16) + len(steps) + 4
         room = np.stack([groups, np.full(len(groups), frame.events), rows.astype(np.int64)], axis=1)
@@ -137,13 +151,11 @@ _TINY = build(Spec(Machine(), (Queue(),)))
 """One tiny state tells what every array holds."""
 
 
-def _packets(frame: Frame, numbers: Array) -> tuple[Array, Array]:
-    """The different packets of every run, and how long the middle one of each one's times is."""
-    begin, width = len(GLOBAL.names or ()), len(PACKET.names or ())
-    rows = numbers[:, begin : begin + width * (1 + int(frame.packet_rows.max()))].reshape(len(numbers), -1, width)
-    packets = np.ascontiguousarray(rows).view(PACKET)[:, :, 0]
-    middle = np.minimum(packets["times_at"] + packets["times_n"] // 2, frame.size - frame.times_at - 1)
-    return packets, np.take_along_axis(numbers[:, frame.times_at :], middle, axis=1)
+def _middle(frame: Frame, numbers: Array, rows: Array) -> Array:
+    """How long the middle one of each row's times is."""
+    middle = np.minimum(rows["times_at"] + rows["times_n"] // 2, frame.size - frame.times_at - 1)
+    found: Array = np.take_along_axis(numbers[:, frame.times_at :], middle, axis=1)
+    return found
 
 
 def _counts(groups: Array, rows: Array) -> Array:
@@ -246,10 +258,10 @@ class Gpu:
             InputError: a run takes more memory than the GPU has.
         """
         if not lots:
-            return Ran(np.zeros(0, GLOBAL), np.zeros(0, LOG), np.zeros(0, np.int64), np.zeros(0, np.int64))
+            return Ran(np.zeros(0, TOTALS), np.zeros(0, LOG), np.zeros(0, np.int64), np.zeros(0, np.int64))
         runs = _Runs(lots)
         count = len(runs.until)
-        totals = self._cuda.device_array((count, _width("g")), np.int64)
+        totals = self._cuda.device_array((count, len(_KEPT)), np.int64)
         logs: list[tuple[Array, Array]] = []
         sent = [self._cuda.to_device(one) for one in runs.shared]
         left, beyond = np.arange(count), np.zeros(0, np.int64)
@@ -263,7 +275,7 @@ class Gpu:
             left = np.concatenate(again)
             beyond = np.concatenate([beyond, left[runs.too_large[left]]])
             left = left[~runs.too_large[left]]
-        found = totals.copy_to_host().view(GLOBAL)[:, 0]
+        found = totals.copy_to_host().view(TOTALS)[:, 0]
         found[runs.places[beyond]] = 0
         ends = np.cumsum(found["log_rows"])
         return Ran(found, _in_order(logs, found["log_rows"], ends), ends, runs.places[beyond])
@@ -284,9 +296,8 @@ class Gpu:
         first = every[:, 0]
         every = every[np.lexsort((-runs.cost[first], runs.columns_of[first]))]
         first = every[:, 0]
-        pools = np.array([getattr(_TINY, name).itemsize for name in _POOLS])
-        bytes_ = (_pools(runs.room) @ pools)[every] * (every >= 0)
-        held = bytes_.sum(axis=1) + 8 * LANES * runs.words_of[first]
+        held = LANES * (8 * runs.words_of[first] + _pools(runs.most_room(every)) @ _BYTES)
+        held += LOG.itemsize * np.where(every < 0, 0, runs.room[every, _LOG]).sum(axis=1)
         if held.max() > most:
             what = f"32 runs take {held.max() / (1 << 30):.1f} GiB, and the GPU has {most / (1 << 30):.1f} for them"
             raise InputError(what, todo="leave out --cuda")
@@ -310,12 +321,15 @@ class Gpu:
         # Each tile's arrays, and where the last ends: that is where the next tile begins.
         at = np.stack([starts[k : k + 1 + (len(firsts) - 1) * len(GIVEN) : len(GIVEN)] for k in range(len(GIVEN) + 1)])
         words = cuda.device_array((int(starts[-1]) + 1, LANES), np.int64)
-        sizes = np.where(taken, _pools(runs.room[lanes]).T, 0)
+        sizes = _pools(runs.most_room(lanes.reshape(-1, LANES))).T
         pools = np.concatenate([np.zeros((len(_POOLS), 1), np.int64), np.cumsum(sizes, axis=1)], axis=1)
+        log_rows = np.where(taken, runs.room[lanes, _LOG], 0)
+        logs_at = np.concatenate([[0], np.cumsum(log_rows)])
         views = [self._view(words, name, int(columns)) for name, columns in zip(GIVEN, shapes[0, :, 1], strict=True)]
-        lengths = dict(zip(_POOLS, pools[:, -1].tolist(), strict=True))
+        for (dtype, inner), rows in zip(_POOLS.values(), pools[:, -1].tolist(), strict=True):
+            views.append(cuda.device_array((rows, LANES, *inner), dtype))
         views += [
-            cuda.device_array(max(1, lengths.get(name, 1)), getattr(_TINY, name).dtype) for name in _STATE[len(GIVEN) :]
+            cuda.device_array(rows, dtype) for rows, dtype in ((int(logs_at[-1]), LOG), (1, TRACE), (1, RESIDENCE))
         ]
         short = cuda.device_array((len(lanes), 2), np.int64)
         lot = runs.lot_of[lanes]
@@ -326,9 +340,10 @@ class Gpu:
             runs.targets_at[lot],
             runs.targets_at[lot + 1],
             runs.numbers_at[lanes],
+            _KEPT_AT,
         )
         until, place, *rest = (cuda.to_device(one) for one in by_lane)
-        given = [cuda.to_device(one) for one in (at, np.ascontiguousarray(shapes[:, :, 0].T), pools)]
+        given = [cuda.to_device(one) for one in (at, np.ascontiguousarray(shapes[:, :, 0].T), pools, logs_at)]
         blocks = -(-len(lanes) // BLOCK)
         cuda.synchronize()
         begun = time.perf_counter()
@@ -347,7 +362,7 @@ class Gpu:
         width = len(LOG.names or ())
         self._kernels.gather[blocks, BLOCK](
             views[_STATE.index("log")].view(np.int64),
-            cuda.to_device(pools[_LOG, :-1] * width),
+            cuda.to_device(logs_at[:-1] * width),
             cuda.to_device(to * width),
             cuda.to_device(counts * width),
             logs.view(np.int64),
@@ -443,6 +458,11 @@ class _Runs:
             np.concatenate([lot.cells for lot in lots]),
             np.concatenate([*(lot.numbers.ravel() for lot in lots), np.zeros(1, np.int64)]),
         )
+
+    def most_room(self, tiles: Array) -> Array:
+        """The most room of the runs of each tile; -1 for a lane left empty."""
+        most: Array = np.where(tiles[:, :, None] < 0, 0, self.room[tiles]).max(axis=1)
+        return most
 
     def enlarge(self, who: Array, why: Array) -> Array:
         """Give runs more room for what there was too little of; returns them."""

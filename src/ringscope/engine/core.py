@@ -40,7 +40,7 @@ from ringscope.engine.codes import (
     State,
 )
 from ringscope.engine.compute_units import place_workgroups, workgroup_end
-from ringscope.engine.events import ROOT, at, drop_first, lowest, post
+from ringscope.engine.events import at, drop_first, lowest, next_end, post
 from ringscope.engine.host import host, next_request
 from ringscope.engine.jit import entry, hot, jit
 from ringscope.engine.packets import complete, copy_end, send, start_copy
@@ -151,7 +151,7 @@ def run(s: State, until: int) -> int:
         start(s)
     grown = True  # ends of workgroups and placing others add nothing
     while True:
-        end = s.ends[ROOT]
+        end = next_end(s)
         key = s.heap[0]
         due = min(end >> WORKGROUP_BITS, key >> TIME_SHIFT)
         if grown:

@@ -69,6 +69,12 @@ def drop_end(s: State, w: int) -> None:
 
 
 @hot
+def next_end(s: State) -> int:
+    """The key of the next end of a workgroup."""
+    return s.ends[ROOT]
+
+
+@hot
 def end_of(s: State, w: int) -> int:
     """When workgroup ``w`` ends."""
     return s.ends[at(s.g[0].first_leaf + w)] >> WORKGROUP_BITS

@@ -53,7 +53,7 @@ class Frame:
         targets, cells: word ``targets[i]`` of a run is its number ``cells[i]``.
         size: how many numbers a run has; it differs where distributions have other lengths. They are the global row,
             rows of packets (``packet_rows`` says which of these each packet of the state has), a row of a source for
-            every kind, and from ``times_at`` on the distributions.
+            every kind (``source_rows``: which each host thread has), and from ``times_at`` on the distributions.
 
     Args:
         spec: one run.
@@ -115,6 +115,7 @@ class Frame:
         self.targets: Array = np.concatenate(targets)
         self.cells: Array = np.concatenate(cells)
         self.packet_rows: Array = np.array(packet_rows)
+        self.source_rows: Array = np.array([kind_of[thread.source] for thread in spec.threads])
         self._spare = state.spare.copy()
         self.events = len(state.heap)
 
@@ -161,6 +162,16 @@ class Frame:
         return np.concatenate(
             [g, rows.view(np.int64).ravel(), source_rows.view(np.int64).ravel(), np.array(times.values or [0])]
         )
+
+    def rows(self, numbers: Array) -> tuple[Array, Array]:
+        """The rows of packets and of sources in the numbers of many runs."""
+        begin, width = len(GLOBAL.names or ()), len(SOURCE.names or ())
+        end = self.times_at - width * (1 + int(self.source_rows.max()))
+
+        def view(words: Array, dtype: np.dtype[np.void]) -> Array:
+            return np.ascontiguousarray(words).view(dtype)
+
+        return view(numbers[:, begin:end], PACKET), view(numbers[:, end : self.times_at], SOURCE)
 
     def state(self, numbers: Array) -> State:
         """The state of a run at time zero. It is good until the next is asked for: they share their memory."""
