@@ -102,12 +102,12 @@ def _timed() -> Timed:
 
 
 @contextmanager
-def bench(policy: Policy = Policy.REFUSE) -> Iterator[Bench]:
+def bench(policy: Policy = Policy.REFUSE, gfx: str = "90a") -> Iterator[Bench]:
     """A bench that leaves nothing behind."""
     store = Store(1 << 30, 1 << 30)
     client = Client.open(os.getpid(), 1, store)
     try:
-        yield Bench(store, client, Processor(Kernels(_timed() if policy is Policy.TIME else None, "90a"), None))
+        yield Bench(store, client, Processor(Kernels(_timed() if policy is Policy.TIME else None, gfx), None))
     finally:
         client.close()
         assert not any(store.used.values())

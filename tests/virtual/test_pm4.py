@@ -6,7 +6,7 @@ from virtual_machines import Bench, bench
 
 from ringscope.parts import pm4 as table
 from ringscope.parts.queue_types import IoctlQueueType
-from ringscope.virtual import aql, events, pm4
+from ringscope.virtual import aql, events, pm4, signals
 from ringscope.virtual.codeobject import Needs
 from ringscope.virtual.kernels import Policy
 from ringscope.virtual.ring import Dispatch, Flight, Ring
@@ -82,8 +82,11 @@ def test_an_indirect_buffer_is_carried_out_from_both_kinds_of_queue() -> None:
         packet(pm4.DISPATCH_DIRECT, 1, 1, 1, 1),
         packet(table.WRITE_DATA, WRITE_MEMORY),
         [table.header(table.NOP, 50)],
+        packet(table.WAIT_REG_MEM, 7 | 1 << 4, 0, 0, 0, 0, 4),
+        packet(table.RELEASE_MEM, 0, 5 << 29, 0, 0, 0, 0, 0),
+        packet(0x40, 0, 0, 0, 0, 0),
     ],
-    ids=["no-header", "dispatch-without-code", "short", "cut-off"],
+    ids=["no-header", "dispatch-without-code", "short", "cut-off", "function", "data", "unknown"],
 )
 def test_a_bad_packet_stops_the_queue(bad: list[int], capsys: pytest.CaptureFixture[str]) -> None:
     with bench() as b:
@@ -112,6 +115,28 @@ def test_a_dispatch_takes_its_time_before_the_end_of_the_pipe(indirect: bool) ->
             b.processor.turn()
         assert b.client.space.read32(room) == 7 and not ring.busy
         assert b.processor.kernels.skipped == {f"with code at {room:#x}": 1}
+
+
+def test_a_flush_waits_for_the_kernels_of_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench(Policy.TIME) as b:
+        launched(b, monkeypatch)
+        ring, room = queue(b), b.memory()
+        mark = packet(table.WRITE_DATA, WRITE_MEMORY, *split(room), 9)
+        submit(b, ring, shader(b, room), packet(pm4.DISPATCH_DIRECT, 1, 1, 1, 1), packet(pm4.EVENT_WRITE, 0x16), mark)
+        assert b.client.space.read32(room) == 9  # of another kind of event nobody waits
+        b.client.space.write32(room, 0)
+        submit(b, ring, packet(pm4.EVENT_WRITE, 7 | 4 << 8), mark)
+        assert b.client.space.read32(room) == 0 and ring.waiting
+        ring.busy.clear()
+        b.processor.turn()
+        assert b.client.space.read32(room) == 9
+
+
+def test_the_end_of_the_pipe_may_tell_the_time() -> None:
+    with bench() as b:
+        ring, room = queue(b), b.memory()
+        submit(b, ring, packet(table.RELEASE_MEM, 0, 3 << 29, *split(room), 0, 0, 0))
+        assert abs(b.client.space.read64(room) - signals.gpu_clock()) < signals.GPU_CLOCK_HZ
 
 
 def test_a_dispatch_is_refused_like_any_kernel(capsys: pytest.CaptureFixture[str]) -> None:

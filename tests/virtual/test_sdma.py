@@ -169,6 +169,61 @@ def test_a_rectangle_is_copied_row_by_row() -> None:
         assert b.client.space.read(target, 36) == b"\0\0\x11\x12\x13" + bytes(29) + b"\x21\x22"
 
 
+def test_a_rectangle_of_gfx12_has_wider_fields() -> None:
+    with bench(gfx="1201") as b:
+        ring, source, target = queue(b), b.memory(1 << 18), b.memory(4096)
+        data = bytes(i * 7 & 255 for i in range(1 << 18))
+        b.client.space.write(source, data)
+        # 5 x 2 x 2 bytes from (20000, 1, 3) of rows 21000 long and slices of 3 rows to (0, 0, 0) of rows 64 long.
+        packet = words(
+            table.COPY | 4 << 8, *split(source), 20000 | 1 << 16, 1 | 20999 << 16, 3 * 21000 - 1,
+            *split(target), 0, 63 << 16, 255, 4 | 1 << 16, 1,
+        )  # fmt: skip
+        submit(b, ring, packet)
+        for z in range(2):
+            for y in range(2):
+                at = ((1 + z) * 3 + 1 + y) * 21000 + 20000
+                assert b.client.space.read(target + 256 * z + 64 * y, 6) == data[at : at + 5] + b"\0", (y, z)
+
+
+@pytest.mark.parametrize(
+    ("operation", "before", "value", "compare", "after"),
+    [
+        (0x27, 5, 9, 0, 9),
+        (0x28, 5, 9, 5, 9),
+        (0x28, 5, 9, 4, 5),
+        (0x2F, 2**64 - 1, 3, 0, 2),
+        (0x30, 2, 3, 0, 2**64 - 1),
+    ],
+)
+def test_an_atomic_changes_64_bits(operation: int, before: int, value: int, compare: int, after: int) -> None:
+    with bench() as b:
+        ring, room = queue(b), b.memory()
+        b.client.space.write64(room, before)
+        submit(b, ring, words(table.ATOMIC | operation << 25, *split(room), *split(value), *split(compare), 0))
+        assert b.client.space.read64(room) == after and not ring.fault
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        (table.ATOMIC | 0x7F << 25, 5),
+        (table.POLL_REGMEM | 7 << 28 | 1 << 31, 3),
+        (table.COPY | 9 << 8, 4),
+        (table.WRITE | 1 << 8, 2),
+    ],
+    ids=["atomic", "poll", "copy", "write"],
+)
+def test_what_a_packet_may_not_ask_for_stops_the_queue(
+    packet: tuple[int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with bench() as b:
+        ring, room = queue(b), b.memory()
+        submit(b, ring, words(packet[0], *split(room), *[0] * packet[1]))
+        assert "SDMA" in ring.fault and ring.index == 0
+        assert "SDMA" in capsys.readouterr().err
+
+
 def test_the_ring_wraps_and_the_pointers_do_not() -> None:
     with bench() as b:
         ring, flag = queue(b, 1024), b.memory()

@@ -64,7 +64,7 @@ class Kernels:
 
     def __init__(self, timed: Timed | None = None, gfx: str = "") -> None:
         self.timed = timed
-        self._gfx = gfx
+        self.gfx = gfx
         self.skipped: Counter[str] = Counter()
         self.carried_out = 0
         self._known: dict[tuple[int, int], Kernel] = {}
@@ -90,11 +90,11 @@ class Kernels:
             if record:
                 record.dispatch(ring, kernel.name, "carried-out", job)
         else:
-            ring.held = self._own(ring, kernel.name, job, Needs.read(kernel.descriptor, self._gfx), barrier)
+            ring.held = self._own(ring, kernel.name, job, Needs.read(kernel.descriptor, self.gfx), barrier)
 
     def launch(self, ring: Ring, job: Dispatch, rsrc1: int, wave32: bool) -> None:
         """Time or refuse a kernel that a PM4 packet starts; its code's address is all that is known of it by name."""
-        needs = Needs.of(rsrc1, wave32, self._gfx)
+        needs = Needs.of(rsrc1, wave32, self.gfx)
         ring.busy.append(self._own(ring, f"with code at {job.kernel:#x}", job, needs, False))
 
     def _own(self, ring: Ring, name: str, job: Dispatch, needs: Needs, barrier: bool) -> Flight:
@@ -122,7 +122,7 @@ class Kernels:
             name: int.from_bytes(raw[at : at + size], "little") if size <= 8 else raw[at : at + size]
             for name, (at, size) in kernel.arguments.items()
         }
-        return effect(ring, arguments) if effect else bool(copy and copy(space, arguments, self._gfx))
+        return effect(ring, arguments) if effect else bool(copy and copy(space, arguments, self.gfx))
 
 
 _Effect = Callable[["Ring", Mapping[str, Any]], bool]

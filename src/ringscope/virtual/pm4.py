@@ -32,7 +32,9 @@ FIDELITY = (
 
 DISPATCH_DIRECT, DISPATCH_INDIRECT, SET_SH_REG = 0x15, 0x16, 0x76
 SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL = 0x79, 0x46, 0x12, 0x28
-_QUIET = {pm4.NOP, pm4.ACQUIRE_MEM, SET_UCONFIG_REG, EVENT_WRITE, CLEAR_STATE, CONTEXT_CONTROL}
+_QUIET = {pm4.NOP, pm4.ACQUIRE_MEM, SET_UCONFIG_REG, CLEAR_STATE, CONTEXT_CONTROL}
+_CS_PARTIAL_FLUSH = 7
+"""VGT_EVENT_TYPE: go on when the queue's kernels are done (gc_9_*_enum.h)."""
 _NUM_THREADS, _PGM, _RSRC1, _RSRC2 = 0x207, 0x20C, 0x212, 0x213
 """COMPUTE_NUM_THREAD_X, PGM_LO, PGM_RSRC1, PGM_RSRC2 as SET_SH_REG counts registers, from 0x2C00 (gc_9_*_offset.h)."""
 _LDS_GRANULE = 512
@@ -126,7 +128,10 @@ def _one(cp: Front, ring: Ring, packet: list[int]) -> None:
     space = ring.client.space
     if opcode in _QUIET:
         return
-    if opcode == SET_SH_REG:
+    if opcode == EVENT_WRITE:
+        if packet[1] & 0x3F == _CS_PARTIAL_FLUSH and ring.busy:
+            raise Stall
+    elif opcode == SET_SH_REG:
         first = packet[1] & 0xFFFF
         ring.registers |= {first + i: word for i, word in enumerate(packet[2:])}
     elif opcode == DISPATCH_DIRECT:
@@ -143,9 +148,11 @@ def _one(cp: Front, ring: Ring, packet: list[int]) -> None:
             else:
                 space.write(address, struct.pack(f"<{len(data)}I", *data))
     elif opcode == pm4.WAIT_REG_MEM:
+        if packet[1] & 7 >= len(COMPARE):
+            raise Fault(ERROR_PACKET, f"PM4 wait with function {packet[1] & 7}")
         if packet[1] >> 4 & 3 == 1:
             found = space.read32((packet[2] & ~3) | packet[3] << 32) & packet[5]
-            if packet[1] & 7 >= len(COMPARE) or not COMPARE[packet[1] & 7](found, packet[4]):
+            if not COMPARE[packet[1] & 7](found, packet[4]):
                 raise Stall
     elif opcode == pm4.RELEASE_MEM:
         _release(cp, ring, packet)
@@ -179,6 +186,8 @@ def _release(cp: Front, ring: Ring, packet: list[int]) -> None:
         space.write64(address, packet[5] | packet[6] << 32)
     elif what == 3:
         space.write64(address, signals.gpu_clock())
+    elif what:
+        raise Fault(ERROR_PACKET, f"PM4 end of pipe writes data of kind {what}")
     if packet[2] >> 24 & 7 and len(packet) > 7:
         ring.client.events.signal(packet[7] & 0xFFFFFF)
         if cp.record:
@@ -186,6 +195,7 @@ def _release(cp: Front, ring: Ring, packet: list[int]) -> None:
 
 
 _SHORTEST = {
+    EVENT_WRITE: 2,
     SET_SH_REG: 3,
     DISPATCH_DIRECT: 5,
     DISPATCH_INDIRECT: 4,

@@ -27,6 +27,7 @@ from ringscope.parts.sdma import (
     TIMESTAMP_SET,
     TRAP,
     WRITE,
+    WRITE_LINEAR,
 )
 from ringscope.virtual import signals
 from ringscope.virtual.faults import ERROR_PACKET, Fault, Stall
@@ -140,8 +141,8 @@ def _one(cp: Front, ring: Ring, head: int, fetch: _Fetch) -> int:
             space.copy(_address(words, 7), source, size)
         attrs = {"bytes": size, "source": source, "target": target}
     elif opcode == COPY and sub == _COPY_RECT:
-        attrs = _rectangle(ring, words)
-    elif opcode == WRITE:
+        attrs = _rectangle(cp, ring, words)
+    elif opcode == WRITE and sub == WRITE_LINEAR:
         count = (words[3] & 0xFFFFF) + 1
         length += count
         space.write(_address(words, 1), fetch(4, count))
@@ -199,21 +200,26 @@ def _atomic(ring: Ring, operation: int, address: int, value: int, compare: int) 
         raise Fault(ERROR_PACKET, f"SDMA atomic operation {operation:#x} at byte {ring.index} is not known")
 
 
-def _rectangle(ring: Ring, words: tuple[int, ...]) -> dict[str, int]:
-    """A linear sub-window copy: element size 2^n bytes, (x, y, z) offsets and pitches on both sides."""
+def _rectangle(cp: Front, ring: Ring, words: tuple[int, ...]) -> dict[str, int]:
+    """A linear sub-window copy: element size 2^n bytes, (x, y, z) offsets and pitches on both sides.
+
+    gfx12 has wider fields for all but the pitch (ROCR SDMA_PKT_COPY_LINEAR_RECT_GFX12).
+    """
     space = ring.client.space
     element = 1 << (words[0] >> 29 & 7)
-    source, target = _address(words, 1), _address(words, 6)
-    sx, sy, sz, spitch, sslice = words[3] & 0x3FFF, words[3] >> 16 & 0x3FFF, words[4] & 0x7FF, words[4] >> 13, words[5]
-    tx, ty, tz, tpitch, tslice = words[8] & 0x3FFF, words[8] >> 16 & 0x3FFF, words[9] & 0x7FF, words[9] >> 13, words[10]
-    width, height, depth = (words[11] & 0x3FFF) + 1, (words[11] >> 16 & 0x3FFF) + 1, (words[12] & 0x7FF) + 1
-    spitch, tpitch, sslice, tslice = spitch + 1, tpitch + 1, sslice + 1, tslice + 1
-    for z in range(depth):
-        for y in range(height):
-            here = source + element * ((sz + z) * sslice + (sy + y) * spitch + sx)
-            there = target + element * ((tz + z) * tslice + (ty + y) * tpitch + tx)
-            space.copy(there, here, width * element)
-    return {"bytes": width * height * depth * element, "source": source, "target": target}
+    xy, z_bits, pitch_at = (0xFFFF, 0x3FFF, 16) if cp.kernels.gfx.startswith("12") else (0x3FFF, 0x7FF, 13)
+
+    def window(at: int) -> Callable[[int, int], int]:
+        base, x, y, z = _address(words, at), words[at + 2] & xy, words[at + 2] >> 16 & xy, words[at + 3] & z_bits
+        pitch, slice_ = (words[at + 3] >> pitch_at) + 1, words[at + 4] + 1
+        return lambda row, layer: base + element * ((z + layer) * slice_ + (y + row) * pitch + x)
+
+    source, target = window(1), window(6)
+    width, height, depth = (words[11] & xy) + 1, (words[11] >> 16 & xy) + 1, (words[12] & z_bits) + 1
+    for layer in range(depth):
+        for row in range(height):
+            space.copy(target(row, layer), source(row, layer), width * element)
+    return {"bytes": width * height * depth * element, "source": _address(words, 1), "target": _address(words, 6)}
 
 
 _NAMES = {
