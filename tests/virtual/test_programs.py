@@ -33,16 +33,44 @@ def test_rocminfo_shows_the_device(pair: tuple[Root, str], virtual: Runner) -> N
     ran.clean()
 
 
-def test_a_device_that_the_rocm_does_not_know_is_said_to_be_so(virtual: Runner) -> None:
-    ran = virtual(fetched(ROOTS[0]), "rocminfo", gpu="mi308x")
-    assert "its ROCm may not know gfx942; choose another --gpu" in ran.err
-    assert "gfx942" not in ran.out
+UNKNOWN = {"rocm-5.2": {"942", "950", "1036", "1100", "1101", "1102", "1103", "1150", "1151", "1200", "1201"},
+           "rocm-6.1": {"950", "1200", "1201"}, "rocm-6.4": set[str]()}  # fmt: skip
+"""Targets that ROCr and thunk of each generation do not know."""
+DEVICES = [device.key for device in devices() if device.doorbell_bytes == 8]
+TARGETS = {find(key).gfx: key for key in DEVICES}.values()
+"""One device of each: the older generations are asked for no more."""
 
 
-@pytest.mark.parametrize("gpu", [device.key for device in devices() if device.doorbell_bytes == 8])
-def test_the_newest_rocm_takes_every_device(gpu: str, newest: Root, virtual: Runner) -> None:
-    ran = virtual(newest, "rocminfo", gpu=gpu)
-    assert ran.code == 0 and re.search(rf"Name: +gfx{find(gpu).gfx} ", ran.out)
+@pytest.mark.parametrize(
+    ("root", "gpu"),
+    [(root, gpu) for root in ROOTS for gpu in (DEVICES if root is ROOTS[-1] else TARGETS)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_a_rocm_takes_every_device_it_knows_and_of_others_that_is_said(root: Root, gpu: str, virtual: Runner) -> None:
+    ran = virtual(fetched(root), "rocminfo", gpu=gpu)
+    gfx = find(gpu).gfx
+    known = gfx not in UNKNOWN[root.name]
+    assert ran.code == 0
+    assert bool(re.search(rf"Name: +gfx{gfx} ", ran.out)) == known
+    assert (f"its ROCm may not know gfx{gfx}; choose another --gpu" in ran.err) != known
+    ran.clean()
+
+
+def test_a_hip_that_is_older_than_its_rocr_is_told_of_too(newest: Root, virtual: Runner, built: Build) -> None:
+    program = built(newest, "masks")
+    ran = virtual(newest, program, gpu="mi350x")
+    assert ran.code == 3 and "a part of its ROCm (HIP) may not know gfx950; choose another --gpu" in ran.err
+    assert "may not know" not in virtual(newest, program, gpu="mi325x").err
+    assert "may not know" not in virtual(None, "sh", "-c", "exit 3").err
+    assert "may not know" not in virtual(newest, program, options=("--fault", "create@create:1")).err
+
+
+@pytest.mark.parametrize("gpu", ["navi21", "navi33", "navi48"])
+def test_copies_are_right_on_graphics_parts_too(gpu: str, newest: Root, virtual: Runner, built: Build) -> None:
+    """Where SDMA packets and dispatches have other forms."""
+    ran = virtual(newest, built(newest, "copies"), "4", gpu=gpu)
+    assert (ran.code, ran.out.splitlines()[-2:]) == (0, ["wrong 0", "end"]), ran.err
+    assert ran.recording.counters["packet:sdma-copy"]
     ran.clean()
 
 

@@ -471,8 +471,8 @@ class Gpu:
         self._waits = left
         return [self._next_check_ns, *(wait.deadline_ns for _, wait in left if wait.deadline_ns is not None)]
 
-    def summary(self) -> list[str]:
-        """What the run amounted to, in lines for stderr."""
+    def summary(self, exit_code: int) -> list[str]:
+        """What the run amounted to, in lines for stderr; with the program's exit code."""
         kernels = self.processor.kernels
         calls = sum(self.calls.values())
         lines = [
@@ -485,6 +485,11 @@ class Gpu:
             lines.append(
                 "the program opened the driver and left the device alone: "
                 f"its ROCm may not know gfx{self.model.part.gfx}; choose another --gpu"
+            )
+        elif exit_code and self.processes and not self.calls["create_queue"]:
+            lines.append(
+                "the program failed before it asked for a queue: "
+                f"a part of its ROCm (HIP) may not know gfx{self.model.part.gfx}; choose another --gpu"
             )
         if self.rotations:
             lines.append(f"over-subscribed: the slots changed hands {self.rotations} times")

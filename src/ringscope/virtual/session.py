@@ -74,7 +74,7 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
         with _signals(pid):
             code = supervisor.Supervisor(pid, listener, gpu, tree).run()
         gpu.end()
-        for line in gpu.summary():
+        for line in gpu.summary(code):
             log.info(line)
         if recorder:
             recorder.snapshot(gpu.snapshot("after"))
