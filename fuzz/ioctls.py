@@ -151,7 +151,7 @@ def one(data: bytes) -> None:
                     text()
                 gpu.kfd_proc()
             gpu.end()
-            gpu.summary()
+            gpu.summary(1)
             if any(gpu.store.used.values()):
                 raise AssertionError("memory of a process that has gone is still taken")
         finally:
