@@ -148,6 +148,7 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between programs")
     parser.add_argument("--churn", type=int, default=0, metavar="ROUNDS", help="only processes that are killed")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         text = churn(folder, args.gpu, args.churn) if args.churn else soak(folder, args.gpu, args.pause)
@@ -159,9 +160,9 @@ def main() -> int:
                 [sys.executable, "-m", "ringscope", *command],
                 stderr=said,
                 env=os.environ | {"PYTHONPATH": str(PROJECT / "src"), "TMPDIR": name},
+                start_new_session=True,
             )
         samples: list[Sample] = []
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             while supervisor.poll() is None:
                 time.sleep(SAMPLE_S)
@@ -172,7 +173,9 @@ def main() -> int:
                 with suppress(OSError, KeyError):  # it is ending
                     samples.append(sample(supervisor.pid, second))
         finally:
-            supervisor.terminate()
+            # All at once: a program whose shell alone was ended would go on to its end, and the supervisor with it.
+            with suppress(ProcessLookupError):
+                os.killpg(supervisor.pid, signal.SIGTERM)
             supervisor.wait()
         return _report(folder, samples, supervisor.returncode)
 

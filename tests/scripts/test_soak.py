@@ -1,9 +1,16 @@
 import importlib.util
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from exec_runs import PROJECT, fetched
+
+from ringscope.virtual.rocm import ROOTS
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +51,44 @@ def test_a_program_that_ends_wrong_fails_the_soak(
     (tmp_path / "wrong").write_text("queues: exit code 3\n")
     assert soak._report(tmp_path, samples, 0) == 1
     assert "queues: exit code 3" in capsys.readouterr().out
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Process ids below one, with their names."""
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            found |= {int(child): Path(f"/proc/{child}/comm").read_text().strip()} | descendants(int(child))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+@pytest.mark.parametrize("when", ["builds", "runs"])
+def test_a_soak_that_is_told_to_end_ends_with_all_it_started(when: str, tmp_path: Path) -> None:
+    fetched(ROOTS[-1])
+    words = [sys.executable, PROJECT / "scripts" / "soak.py", "--churn", "100000"]
+    with subprocess.Popen(words, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE) as soak:
+        # While it builds there is a folder, but no program yet.
+        while not any(name.startswith("churn") for name in descendants(soak.pid).values()):
+            assert soak.poll() is None
+            if when == "builds" and any(tmp_path.iterdir()):
+                break
+            time.sleep(0.01)
+        below = descendants(soak.pid)
+        soak.send_signal(signal.SIGTERM)
+        assert soak.wait(60) == 128 + signal.SIGTERM
+    for _ in range(500):
+        left = [pid for pid in below if Path(f"/proc/{pid}").exists() and "Z" not in state(pid)]
+        if not left:
+            break
+        time.sleep(0.01)
+    # A compiler that is killed leaves files of its own.
+    assert not left and not any(path.is_dir() for path in tmp_path.iterdir())
+
+
+def state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
