@@ -1,10 +1,14 @@
 """Many processes, processes that die, and faults on purpose: what the machine does about them."""
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from exec_runs import Build, Ran, Runner
+from exec_runs import PROGRAMS, PROJECT, Build, Ran, Runner, absent
 
 from ringscope.cli import main
 from ringscope.recording import Kind
@@ -113,6 +117,46 @@ def test_what_tools_ask_for_is_there(what: str, newest: Root, virtual: Runner, b
     assert (ran.code, ran.out) == (0, SURFACE[what].format(name=Path(program).name[:15])), ran.err
     assert "0 unknown ioctls" in ran.err
     assert ran.recording.facts["bytes_left"] == 0
+
+
+def static(folder: Path) -> str:
+    """The raw client as a program without a loader, which no preloaded library could reach; its path."""
+    target = folder / "surface"
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        absent("no compiler: install gcc")
+    subprocess.run([compiler, "-O1", "-w", "-static", "-o", target, PROGRAMS / "surface.c"], check=True)
+    return str(target)
+
+
+def test_a_static_program_is_served(virtual: Runner, tmp_path: Path) -> None:
+    program = static(tmp_path)
+    ran = virtual(None, program, "indirect", *sizes("mi210"))
+    assert (ran.code, ran.out) == (0, SURFACE["indirect"]), ran.err
+    ran.clean()
+
+
+def test_nobody_needs_to_be_root() -> None:
+    """Neither the supervisor nor the program: as a user without any right, whatever this test runs as."""
+    setpriv, python = shutil.which("setpriv"), "/usr/bin/python3"
+    if not setpriv or not os.access(python, os.X_OK):
+        pytest.skip("another user needs setpriv, and a Python of its own: /usr/bin/python3")
+    user = ["--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    with TemporaryDirectory() as name:  # pytest closes its own folders to all others
+        folder = Path(name)
+        shutil.copytree(PROJECT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+        folder.chmod(0o777)
+        words = [python, "-m", "ringscope", "exec", "--gpu", "mi308x", "--record", folder / "run", "--"]
+        done = subprocess.run(
+            [setpriv, *user, "--no-new-privs", *words, static(folder), "indirect", *sizes("mi308x")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=os.environ | {"PYTHONPATH": f"{folder}/src", "TMPDIR": name},
+        )
+        assert (done.returncode, done.stdout) == (0, SURFACE["indirect"]), done.stderr
+        assert (folder / "run").stat().st_uid == (65534 if user else os.geteuid())
 
 
 def queues(virtual: Runner, root: Root, built: Build, *faults: str) -> Ran:
