@@ -55,7 +55,7 @@ def test_a_program_that_ends_wrong_fails_the_soak(
 
 def descendants(pid: int) -> dict[int, str]:
     """Process ids below one, with their names."""
-    found = {}
+    found: dict[int, str] = {}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         try:
             found |= {int(child): Path(f"/proc/{child}/comm").read_text().strip()} | descendants(int(child))
@@ -67,7 +67,7 @@ def descendants(pid: int) -> dict[int, str]:
 @pytest.mark.parametrize("when", ["builds", "runs"])
 def test_a_soak_that_is_told_to_end_ends_with_all_it_started(when: str, tmp_path: Path) -> None:
     fetched(ROOTS[-1])
-    words = [sys.executable, PROJECT / "scripts" / "soak.py", "--churn", "100000"]
+    words = [sys.executable, str(PROJECT / "scripts" / "soak.py"), "--churn", "100000"]
     with subprocess.Popen(words, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE) as soak:
         # While it builds there is a folder, but no program yet.
         while not any(name.startswith("churn") for name in descendants(soak.pid).values()):

@@ -146,7 +146,7 @@ def test_nobody_needs_to_be_root() -> None:
         folder = Path(name)
         shutil.copytree(PROJECT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
         folder.chmod(0o777)
-        words = [python, "-m", "ringscope", "exec", "--gpu", "mi308x", "--record", folder / "run", "--"]
+        words = [python, "-m", "ringscope", "exec", "--gpu", "mi308x", "--record", f"{folder}/run", "--"]
         done = subprocess.run(
             [setpriv, *user, "--no-new-privs", *words, static(folder), "indirect", *sizes("mi308x")],
             capture_output=True,
