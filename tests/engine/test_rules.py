@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ringscope.engine import core
+from ringscope.engine import native
 from ringscope.engine.policies import Placement, Scheduler
 from ringscope.engine.rules import (
     Rules,
@@ -181,7 +181,8 @@ def test_what_a_rule_must_not_choose_counts_as_none() -> None:
     assert engine.totals.workgroups == 0
 
 
-def test_own_rules_leave_the_cache_alone() -> None:
-    run: Any = BUILT_IN.run
-    assert type(core.run._cache).__name__ != "NullCache"  # type: ignore[attr-defined]
-    assert type(run._cache).__name__ == "NullCache"
+def test_own_rules_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = native.engine()
+    monkeypatch.setattr(native, "_keep", None)  # would be called
+    assert BUILT_IN.run is not engine
+    assert native.engine() is engine

@@ -12,8 +12,9 @@ Mental model
 
 Where things are
     :mod:`.spec` is what is asked, checked when built; :mod:`.state` the arrays; :mod:`.core` the loop over what is due
-    and what is decided, its rules in the rooms that it names, all one text for Numba and ``numba.cuda``; :mod:`.run`
-    drives it, from a spec alone or with doorbells, signals and changes from outside.
+    and what is decided, its rules in the rooms that it names, all one text for Numba and ``numba.cuda``; :mod:`.native`
+    that text as machine code, which is kept and needs no Numba; :mod:`.run` drives it, from a spec alone or with
+    doorbells, signals and changes from outside.
     ``tests/engine/simpy_oracle.py`` says all of it once more, as SimPy processes.
 
 When to use it

@@ -19,7 +19,6 @@ import numpy as np
 from ringscope.engine import codes
 from ringscope.engine.codes import WORKGROUP_BITS
 from ringscope.engine.frame import GIVEN, Frame
-from ringscope.engine.jit import numba
 from ringscope.engine.run import Totals
 from ringscope.engine.spec import Arrival, Machine, Op, Queue, Spec
 from ringscope.engine.state import GLOBAL, LOG, RESIDENCE, TRACE, WORKGROUP, Array, State, build
@@ -376,7 +375,10 @@ class Gpu:
         step = 8 * LANES * _width(name)
         shape = (words.shape[0], LANES, words.shape[0], *((columns,) if array.ndim > 1 else ()))
         strides = (8 * LANES, 8, step * columns, *((step,) if array.ndim > 1 else ()))
-        if numba.config.ENABLE_CUDASIM:
+        import numba  # noqa: PLC0415
+
+        config: Any = numba.config
+        if config.ENABLE_CUDASIM:
             from numba.cuda.simulator.cudadrv import devicearray  # noqa: PLC0415
 
             fake: Any = devicearray.FakeCUDAArray

@@ -42,7 +42,7 @@ from ringscope.engine.codes import (
 from ringscope.engine.compute_units import place_workgroups, workgroup_end
 from ringscope.engine.events import at, drop_first, lowest, next_end, post
 from ringscope.engine.host import host, next_request
-from ringscope.engine.jit import entry, hot, jit
+from ringscope.engine.jit import hot, jit
 from ringscope.engine.packets import complete, copy_end, send, start_copy
 from ringscope.engine.pipes import advance, packet_taken, quantum_over
 from ringscope.engine.schedulers import device_step, queue_step, schedule_gangs, start_slots
@@ -139,7 +139,7 @@ def too_little(s: State) -> int:
     return DONE
 
 
-@entry
+@jit
 def run(s: State, until: int) -> int:
     """Go on until every event up to ``until`` (inclusive) has happened; returns DONE or what there is too little of.
 

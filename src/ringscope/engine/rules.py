@@ -18,9 +18,9 @@ A rule is a Python function over :class:`ringscope.engine.state.State` that make
 
     Engine(spec, rules=Rules(connect=lowest_first)).run(1_000_000)
 
-The engine's text is then compiled once more, in memory, with the rule in it; nothing of that reaches the cache that
-other runs use. With ``compiled=False`` the same text runs as plain Python, about a thousand times slower, so that a
-rule can be printed from and stepped through. Whatever a rule returns is checked: what cannot be done counts as "none".
+The engine's text is then compiled once more, in memory, with the rule in it; nothing of that is kept for
+other runs. With ``compiled=False`` the same text runs as plain Python, about a thousand times slower, so that a rule
+can be printed from and stepped through. Whatever a rule returns is checked: what cannot be done counts as "none".
 
 Rules read records by attribute (``s.queue[q].first``); :mod:`.state` says what is in them. They may call
 :func:`has_work` and :func:`fits`, the engine's own rules and functions that are compiled by ``numba.njit``. What a rule
@@ -34,15 +34,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from types import FunctionType
 from typing import Any, cast
 
 import numpy as np
 
-from ringscope.engine import compute_units, core, events, host, packets, pipes, schedulers, slots
+from ringscope.engine import native
 from ringscope.engine.codes import MAPPED, UNMAPPED, State
 from ringscope.engine.compute_units import fits, next_pipe
-from ringscope.engine.jit import compiled
 from ringscope.engine.pipes import has_work, next_queue
 from ringscope.engine.schedulers import longest_mapped, longest_waiting
 from ringscope.engine.slots import free_slot, take_slot
@@ -50,7 +48,6 @@ from ringscope.records import dataclass
 
 __all__ = ["Rules", "fits", "has_work", "longest_mapped", "longest_waiting", "next_pipe", "next_queue"]
 
-_ROOMS = (events, pipes, compute_units, packets, host, slots, schedulers, core)
 Rule = Callable[..., int]
 
 
@@ -84,8 +81,8 @@ class Rules:
     compiled: bool = True
 
     @property
-    def run(self) -> Callable[[State, int], int]:
-        """As :func:`ringscope.engine.core.run`, with these rules."""
+    def run(self) -> native.Run:
+        """The engine with these rules."""
         return _text(self)
 
 
@@ -190,27 +187,15 @@ rule_connect = rule_dispatch = rule_place = rule_map_next = rule_evict = cast("A
 
 
 @lru_cache(maxsize=8)
-def _text(rules: Rules) -> Callable[[State, int], int]:
+def _text(rules: Rules) -> native.Run:
     """A copy of all rooms' functions that call each other and the rules."""
-    names: dict[str, Any] = {}
-    for room in _ROOMS:
-        names |= {name: value for name, value in vars(room).items() if not name.startswith("__")}
-    engine = {name: value for name, value in names.items() if hasattr(value, "py_func")}
-    options = next(iter(engine.values())).targetoptions if rules.compiled else {}
-
-    def made(function: Any, settings: dict[str, Any], globals_: dict[str, Any]) -> Any:
-        plain = FunctionType(
-            function.__code__, globals_, function.__name__, function.__defaults__, function.__closure__
-        )
-        return compiled(plain, **settings) if rules.compiled else plain
-
-    for name, value in engine.items():
-        names[name] = made(value.py_func, value.targetoptions, names)
+    names = native.names()
+    engine = native.text()
+    made = native.compiled if rules.compiled else native.among
+    names |= {name: made(function, names) for name, function in engine.items()}
     if not rules.compiled:
         names |= _PLAIN
-    private = {id(value): names[name] for name, value in engine.items()}
-    private |= {id(getattr(events, name)): names[name] for name in _PLAIN}
-    settings = {name: value for name, value in options.items() if name != "forceinline"}
+    private = {id(function): names[name] for name, function in engine.items()}
     for hook, replaced in _CHECKS.items():
         rule = getattr(rules, hook)
         if rule is None:
@@ -219,15 +204,14 @@ def _text(rules: Rules) -> Callable[[State, int], int]:
         known = {name: private.get(id(value), value) for name, value in rule.__globals__.items()}
         # A built-in rule given as a user's still calls what it called.
         original = {name: value for name, value in names.items() if name not in known}
-        names[f"rule_{hook}"] = made(rule, settings, original | known)
+        names[f"rule_{hook}"] = made(rule, original | known)
         for name, check in replaced.items():
-            names[name] = made(check, settings, names)
-    run = names["run"]
+            names[name] = made(check, names)
     if rules.compiled:
-        return cast("Callable[[State, int], int]", run)
+        return native.Loaded(native.machine_code(names))
 
-    def plainly(state: State, until: int) -> int:
-        return int(run(type(state)(*(_attributes(array) for array in state)), until))
+    def plainly(state: State, _: object, until: int) -> int:
+        return int(names["run"](type(state)(*(_attributes(array) for array in state)), until))
 
     return plainly
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ringscope.engine import codes, core, events
+from ringscope.engine import codes, events, native
 from ringscope.engine.codes import ID_BITS, LIMIT_NS, TIME_SHIFT, WORKGROUP_BITS
 from ringscope.engine.spec import Control, Op, Packet, Queue, Room, Spec, SpecError, check_packet
 from ringscope.engine.state import Array, State, build, fill_packet, more_workgroups, pack, unpack
@@ -22,11 +22,6 @@ _GROWN = {
     codes.MORE_TRACE: "trace",
     codes.MORE_RESIDENCE: "residence",
 }
-
-
-def _python(function: Any) -> Callable[..., int]:
-    """The uncompiled text of a function of the engine, for the few calls that Python makes."""
-    return cast("Callable[..., int]", function.py_func)
 
 
 @dataclass(frozen=True)
@@ -74,6 +69,7 @@ class Engine:
     """
 
     rules: Rules | None = None
+    _placed: tuple[State, Any] | None = None
 
     def __init__(self, spec: Spec, trace: bool = False, rules: Rules | None = None, state: State | None = None) -> None:
         self.spec = spec
@@ -92,9 +88,15 @@ class Engine:
         """Let everything up to and including ``until_ns`` happen."""
         if not self.now <= until_ns < LIMIT_NS:
             raise SpecError(f"a run goes from {self.now} to at most {LIMIT_NS} ns; {until_ns} is outside")
-        run = core.run if self.rules is None else self.rules.run
-        while (short := run(self.state, until_ns)) != codes.DONE:
+        run = native.engine() if self.rules is None else self.rules.run
+        while (short := run(self.state, self._addresses(), until_ns)) != codes.DONE:
             self._grow(short)
+
+    def _addresses(self) -> Any:
+        """Of the state's arrays; asked for anew when one of them was replaced."""
+        if self._placed is None or self._placed[0] is not self.state:
+            self._placed = self.state, native.addresses(self.state)
+        return self._placed[1]
 
     def _grow(self, short: int) -> None:
         if short == codes.MORE_WORKGROUPS:
@@ -129,8 +131,8 @@ class Engine:
         fill_packet(row, self.spec, packet)
         quantiles = packet.time.quantiles
         self._sent += 1
-        basis = _python(events.basis)(self.spec.seed & 0xFFFFFFFF, -1, self._sent)
-        drawn = _python(events.draw)(basis, 2)
+        basis = events.basis(self.spec.seed & 0xFFFFFFFF, -1, self._sent)
+        drawn = events.draw(basis, 2)
         self.state.times[row["times_at"]] = quantiles[drawn * len(quantiles) >> 32]
         row["waits"] = len(signals)
         self.state.waits[number, : len(signals)] = signals
@@ -248,7 +250,7 @@ class Engine:
         held = int(self.state.g[0]["events_held"])
         if held + 2 > self.state.heap.size:
             self._grow(codes.MORE_EVENTS)
-        _python(events.sift_up)(self.state.heap, held, at << TIME_SHIFT | kind << ID_BITS | index)
+        events.sift_up(self.state.heap, held, at << TIME_SHIFT | kind << ID_BITS | index)
         self.state.g[0]["events_held"] = held + 1
 
     # What can be read

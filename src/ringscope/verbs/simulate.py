@@ -137,16 +137,10 @@ def traced(simulation: Built, most: int = MOST_TRACED, tell: Callable[[float], N
 
 
 def warm_up() -> None:
-    """Compile the engine, or fetch it compiled from the cache, by running next to nothing; says so when it compiles."""
-    from ringscope.engine.jit import compiling, without_blas  # noqa: PLC0415
-    from ringscope.engine.run import Engine  # noqa: PLC0415
-    from ringscope.engine.spec import Machine, Queue, Spec  # noqa: PLC0415
+    """Have the engine compiled, and say so if that was never done before."""
+    from ringscope.engine import native  # noqa: PLC0415
 
-    def tell() -> None:
-        log.info("compiling the engine, once (about half a minute) …")
-
-    with compiling(tell), without_blas():
-        Engine(Spec(Machine(), (Queue(),)))
+    native.engine(lambda: log.info("compiling the engine, once (about half a minute) …"))
 
 
 def _load(args: argparse.Namespace) -> Built:

@@ -84,13 +84,13 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
 
 def _timed(machine: MachineSpec, options: Options) -> Timed:
     """The engine that gives kernels their time; compiled before the program starts, as it would wait for it."""
-    from ringscope.engine.jit import compiling  # noqa: PLC0415 - Numba; few runs need it
+    from ringscope.engine import native  # noqa: PLC0415 - NumPy; few runs need it
     from ringscope.stack.kfd import Kfd  # noqa: PLC0415
     from ringscope.virtual.timed import Timed  # noqa: PLC0415
 
     node = machine.nodes[0]
-    with compiling(lambda: log.info("compiling the engine, once (about half a minute) …")):
-        return Timed(node, Kfd(machine).node(node.gpu_id).mec.fill_order, options.workgroup_ns)
+    native.engine(lambda: log.info("compiling the engine, once (about half a minute) …"))
+    return Timed(node, Kfd(machine).node(node.gpu_id).mec.fill_order, options.workgroup_ns)
 
 
 def _reap(pid: int) -> None:

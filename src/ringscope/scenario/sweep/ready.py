@@ -1,8 +1,7 @@
 """What the server that forks the workers of a sweep reads: all that they need, and the engine compiled."""
 
-from ringscope.engine.run import Engine
-from ringscope.engine.spec import Machine, Queue, Spec
+from ringscope.engine import native
 from ringscope.scenario.sweep import shards
 
-Engine(Spec(Machine(), (Queue(),)))
+native.engine()
 __all__ = ["shards"]
