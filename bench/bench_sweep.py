@@ -63,10 +63,9 @@ def run() -> list[Row]:
         engine.run = real
     in_engine /= len(some)
     begun = time.process_time()
-    for number in some:
-        point = points.builder.point(points.values(number))
-        if point.template is not None and point.numbers is not None:
-            point.template.frame.state(point.numbers)
+    for block in points.built(some, points.columns(some))[0]:
+        for numbers in block.numbers:
+            block.template.frame.state(numbers)
     building = (time.process_time() - begun) / len(some)
     begun = time.process_time()
     for number in some:

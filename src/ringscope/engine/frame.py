@@ -50,6 +50,8 @@ class Frame:
         shape: rows and columns of the given arrays, in the order of :data:`GIVEN`.
         words: those arrays of that run, one after another.
         events: rows of its heap.
+        steps: by kind, the steps at which its request has another packet than before.
+        with_policies: gives the spec with other policies.
         targets, cells: word ``targets[i]`` of a run is its number ``cells[i]``.
         size: how many numbers a run has; it differs where distributions have other lengths. They are the global row,
             rows of packets (``packet_rows`` says which of these each packet of the state has), a row of a source for
@@ -68,7 +70,7 @@ class Frame:
         self.spec = spec
         state = build(spec)
         self._state = state
-        self._with = lru_cache(maxsize=64)(lambda policies: replace(spec, policies=policies))
+        self.with_policies = lru_cache(maxsize=64)(lambda policies: replace(spec, policies=policies))
         self.shape = tuple(
             (len(array), array.shape[1] if array.ndim > 1 else 1) for array in (getattr(state, name) for name in GIVEN)
         )
@@ -80,8 +82,7 @@ class Frame:
         for name, part in zip(GIVEN, parts, strict=True):
             array = getattr(state, name)
             self._given[name] = self._own[starts[name] :][: len(part)].view(array.dtype).reshape(array.shape)
-        self._steps: list[list[int]] = []
-        """By kind, the steps at which its request has another packet than before."""
+        self.steps: list[list[int]] = []
         row_of: list[list[int]] = []
         for kind in range(1 + max(kinds)):
             packets = spec.threads[kinds.index(kind)].packets
@@ -90,9 +91,9 @@ class Frame:
             first: dict[int, int] = {}
             for step, packet in enumerate(packets):
                 first.setdefault(id(packet), step)
-            before = sum(map(len, self._steps))
-            self._steps.append(list(first.values()))
-            row_of.append([before + self._steps[-1].index(first[id(packet)]) for packet in packets])
+            before = sum(map(len, self.steps))
+            self.steps.append(list(first.values()))
+            row_of.append([before + self.steps[-1].index(first[id(packet)]) for packet in packets])
         packet_rows = [row for kind in kinds for row in row_of[kind]]
         kind_of = {spec.threads[thread].source: kind for thread, kind in enumerate(kinds)}
         size = 0
@@ -139,12 +140,12 @@ class Frame:
         Raises:
             SpecError: a packet cannot be run.
         """
-        spec = self._with(policies)
+        spec = self.with_policies(policies)
         times = Distributions()
         g = self.words[: len(GLOBAL.names or ())].copy()
-        rows = np.zeros(sum(map(len, self._steps)), PACKET)
+        rows = np.zeros(sum(map(len, self.steps)), PACKET)
         filled = iter(rows)
-        for request, steps in zip(requests, self._steps, strict=True):
+        for request, steps in zip(requests, self.steps, strict=True):
             for step in steps:
                 packet, row = request[step], next(filled)
                 check_packet(f"step {step}", packet, spec, len(request))

@@ -452,11 +452,12 @@ def source(kind: ProcessKind, ready: int) -> engine.Source:
 
 
 class Requests:
-    """Makes packets of the steps of a request."""
+    """Makes packets of the steps of a request; ``made`` says by id of which kernel or copy, while this lives."""
 
     def __init__(self, scenario: Scenario, played: Played) -> None:
         self.scenario, self.part, self.machine = scenario, played.node.part, played.hardware
         self.dispatches: dict[tuple[str, int, int, bool], engine.Packet] = {}
+        self.made: dict[int, str] = {}
 
     def packets(
         self, kind: ProcessKind, rings: Sequence[int], engines: Sequence[int], stream: int
@@ -508,17 +509,21 @@ class Requests:
             return engine.Packet(engine.Op.HOST, host_ns=step.host_ns)
         if step.does is Does.COPY:
             copy = self.scenario.copies[step.name]
-            return _copy_packet(copy, engines[copy.engine % len(engines)], kind)
+            packet = _copy_packet(copy, engines[copy.engine % len(engines)], kind)
+            self.made[id(packet)] = step.name
+            return packet
         # A request repeats its kernels; equal packets are one object, which spec and state then work out once.
         alike = (step.name, ring, kind.submit_ns, kind.barrier)
         try:
             if alike not in self.dispatches:
-                self.dispatches[alike] = self._dispatch(self.scenario.kernels[step.name], kind, ring)
+                self.dispatches[alike] = packet = self.dispatch(self.scenario.kernels[step.name], kind, ring)
+                self.made[id(packet)] = step.name
         except engine.SpecError as error:
             raise InputError(f"kernel {step.name!r}: {error}", self.scenario.name) from error
         return self.dispatches[alike]
 
-    def _dispatch(self, kernel: Kernel, kind: ProcessKind, ring: int) -> engine.Packet:
+    def dispatch(self, kernel: Kernel, kind: ProcessKind, ring: int) -> engine.Packet:
+        """The packet that a process of this kind sends for a kernel."""
         packet = engine.Packet(
             engine.Op.DISPATCH,
             ring,
@@ -558,8 +563,13 @@ def _workgroup_times(
     """
     if time.per_workgroup:
         return engine.Times(time.quantiles)
-    turns = rounds(machine, packet, (), placement) * (2000 + packet.jitter_permille)
-    return engine.Times(tuple(max(1, 2000 * whole // turns) for whole in time.quantiles))
+    by = turns(machine, packet, placement)
+    return engine.Times(tuple(max(1, 2000 * whole // by) for whole in time.quantiles))
+
+
+def turns(machine: engine.Machine, packet: engine.Packet, placement: Placement) -> int:
+    """2000 times the workgroups that a CU runs one after another when the packet is alone, the mean jitter on top."""
+    return rounds(machine, packet, (), placement) * (2000 + packet.jitter_permille)
 
 
 def cu_mask(written: tuple[tuple[int, ...], ...], arrays: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:

@@ -120,6 +120,66 @@ def agree(sweep: Sweep, number: int) -> None:
         assert point.built.spec == plain.spec
 
 
+def in_blocks(sweep: Sweep, numbers: list[int]) -> int:
+    """The points of blocks are those that are built one by one; returns how many there are."""
+    count = 0
+    blocks, alone, refused = sweep.built(numbers, sweep.columns(numbers))
+    for block in blocks:
+        for member, row, asked in zip(block.members.tolist(), block.numbers, block.asked, strict=True):
+            point = sweep.builder.point(sweep.values(numbers[member]))
+            assert point.asked == asked
+            assert point.template is block.template and point.numbers is not None
+            assert point.numbers.tobytes() == row.tobytes()
+            count += 1
+    assert count + len(alone) + len([number for number in numbers if number in refused]) == len(numbers)
+    return count
+
+
+@pytest.mark.parametrize("axis", [axis for axis in AXES if ":" in axis or "seed" in axis or "," in axis])
+def test_a_block_of_an_axis_is_its_points(axis: str) -> None:
+    sweep = Sweep(RICH, "rich.toml", Path(), (Axis.parse(axis),))
+    in_blocks(sweep, list(range(min(sweep.points, 25))))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(AXES), min_size=1, max_size=5, unique=True), st.data())
+def test_a_block_is_its_points(over: list[str], data: st.DataObject) -> None:
+    sweep = Sweep(RICH, "rich.toml", Path(), tuple(map(Axis.parse, over)))
+    in_blocks(sweep, data.draw(st.lists(st.integers(0, sweep.points - 1), min_size=2, max_size=12, unique=True)))
+
+
+PLAIN = (
+    "run.seed=0..9",
+    "run.horizon=300 us..500 us",
+    "run.warmup=1 us..350 us",
+    "run.replications=1..3",
+    "kernel.long.workgroups=1..900",
+    "kernel.long.duration=1 us..60 us",
+    "copy.in.duration=9 us..40 us",
+    "process.steady.think=0..90 us",
+    "process.steady.submit=0..3 us",
+    "process.open.submit=0..3 us",
+    "process.steady.requests=1..5",
+    "process.open.requests=1..5",
+    "costs.packet=0..1 us",
+    "costs.gang_quantum=1 us..1 ms",
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(PLAIN), min_size=1, max_size=6, unique=True), st.integers(0, 9))
+def test_nearly_all_points_of_a_hypercube_are_in_blocks(over: list[str], seed: int) -> None:
+    sweep = Sweep(RICH, "rich.toml", Path(), tuple(map(Axis.parse, over)), 30, seed)
+    refused = sweep.built(range(30), sweep.columns(range(30)))[2]
+    assert in_blocks(sweep, list(range(30))) >= 25 - len(refused)
+
+
+def test_points_whose_times_coincide_lie_in_blocks_of_their_own() -> None:
+    over = ("process.steady.think=0..90 us:10 us", "copy.in.duration=10 us..60 us:10 us", "costs.packet=1 us,2 us")
+    sweep = Sweep(RICH, "rich.toml", Path(), tuple(map(Axis.parse, over)))
+    assert in_blocks(sweep, list(range(sweep.points))) == sweep.points
+
+
 @pytest.mark.parametrize("axis", AXES)
 def test_each_axis_alone_gives_the_points_built_from_the_file(axis: str) -> None:
     sweep = Sweep(RICH, "rich.toml", Path(), (Axis.parse(axis),))

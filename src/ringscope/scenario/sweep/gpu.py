@@ -20,7 +20,7 @@ from ringscope.engine.batch import Gpu, Lot, Ran, digest
 from ringscope.engine.frame import SEED, Frame
 from ringscope.engine.run import Totals
 from ringscope.engine.state import Array
-from ringscope.errors import InputError, RingscopeError
+from ringscope.errors import InputError
 from ringscope.records import dataclass, replace
 from ringscope.scenario.build import build
 from ringscope.scenario.outcome import simulate
@@ -74,37 +74,41 @@ class Packed:
 
 def pack(sweep: Sweep, number: int) -> Packed:
     """Build the points of a shard."""
-    asked: list[Asked] = []
-    refused: dict[int, str] = {}
-    frames: dict[int, tuple[Frame, list[Array], list[int], list[int]]] = {}
-    place = 0
-    for at in sweep.shard(number):
-        try:
-            point = sweep.builder.point(sweep.values(at))
+    points = sweep.shard(number)
+    values = sweep.columns(points)
+    blocks, alone, refused = sweep.built(points, values)
+    asked: dict[int, Asked] = {}
+    parts: dict[int, tuple[Frame, list[tuple[Array, Array]]]] = {}
+    """By frame: which of the points, and their numbers."""
+    for block in blocks:
+        asked |= zip(block.members.tolist(), block.asked, strict=True)
+        parts.setdefault(id(block.template.frame), (block.template.frame, []))[1].append((block.members, block.numbers))
+    try:
+        for member, point in alone:
+            asked[member] = point.asked
             if point.template is not None and point.numbers is not None:
                 frame, numbers = point.template.frame, point.numbers
             else:  # a structure of its own
                 frame = Frame(point.built.spec, range(len(point.built.spec.threads)))
                 numbers = frame.own
-        except ValueError:
-            return Packed(number, sweep.rows(sweep.shard(number)), whole=True)
-        except RingscopeError as error:
-            refused[at] = str(error)
-            continue
-        asked.append(point.asked)
-        _, rows, until, places = frames.setdefault(id(frame), (frame, [], [], []))
-        for replication in range(point.scenario.replications):
-            row = numbers.copy()
-            row[SEED] = (point.scenario.seed + replication) & 0xFFFFFFFF
-            rows.append(row)
-            until.append(point.scenario.horizon_ns)
-            places.append(place)
-            place += 1
-    lots = tuple(
-        Lot.of(frame, np.array(rows), np.array(until), np.array(places))
-        for frame, rows, until, places in frames.values()
-    )
-    return Packed(number, sweep.head(sweep.shard(number), refused), tuple(asked), lots)
+            parts.setdefault(id(frame), (frame, []))[1].append((np.array([member]), numbers[None]))
+    except ValueError:
+        return Packed(number, sweep.rows(points), whole=True)
+    members = sorted(asked)
+    replications, until = np.zeros((2, len(points)), np.int64)
+    for member, one in asked.items():
+        replications[member], until[member] = one.replications, one.horizon_ns
+    first = np.cumsum(replications) - replications
+    lots = []
+    for frame, mine in parts.values():
+        whose = np.concatenate([part for part, _ in mine])
+        rows = np.concatenate([part for _, part in mine])
+        each = np.repeat(np.arange(len(whose)), replications[whose])
+        turn = np.arange(len(each)) - (np.cumsum(replications[whose]) - replications[whose])[each]
+        runs, whose = rows[each], whose[each]
+        runs[:, SEED] = runs[:, SEED] + turn & 0xFFFFFFFF
+        lots.append(Lot.of(frame, runs, until[whose], first[whose] + turn))
+    return Packed(number, sweep.head(points, values, refused), tuple(asked[member] for member in members), tuple(lots))
 
 
 def run_shards(sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[Shard]:

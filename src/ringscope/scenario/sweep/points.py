@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache, partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import numpy as np
 
 import ringscope
 from ringscope import __version__
+from ringscope.engine.run import Engine
 from ringscope.engine.state import GLOBAL, Array
 from ringscope.errors import InputError, RingscopeError
 from ringscope.records import dataclass
 from ringscope.scenario.build import machine_of
 from ringscope.scenario.schema import Draft, KernelTimes, Scenario, no_traces
 from ringscope.scenario.sweep.axes import MAX_POINTS, Axis, wrong
+from ringscope.scenario.sweep.blocks import Block, Blocks
 from ringscope.scenario.sweep.results import Asked, Columns, Runs, names, read_out
 from ringscope.scenario.sweep.templates import Builder, Point
 
@@ -77,32 +80,41 @@ class Sweep:
         return range(self.points)[number * self.shard_points : (number + 1) * self.shard_points]
 
     @cached_property
-    def _layers(self) -> list[list[float]]:
+    def _layers(self) -> list[Array]:
         layers = []
         for axis in self.axes:
             # Only random() itself is promised to give the same numbers in every Python.
             draw = random.Random(f"{self.seed} {axis.key}").random  # noqa: S311 - a sample, no secret
-            order = sorted(range(self.samples), key=[draw() for _ in range(self.samples)].__getitem__)
-            layers.append([(layer + draw()) / self.samples for layer in order])
+            order = np.argsort([draw() for _ in range(self.samples)], kind="stable")
+            layers.append((order + [draw() for _ in range(self.samples)]) / self.samples)
         return layers
 
     def point(self, number: int) -> tuple[Any, ...]:
         """The value of every axis at a point, 0 to ``points`` - 1."""
+        return tuple(column[0] for column in self.columns([number]))
+
+    def columns(self, numbers: Sequence[int]) -> list[list[Any]]:
+        """The values of every axis at some points."""
         if self.samples:
-            return tuple(axis.layer(layer[number]) for axis, layer in zip(self.axes, self._layers, strict=True))
-        values = []
-        for axis in reversed(self.axes):
-            number, at = divmod(number, len(axis.values))
-            values.append(axis.values[at])
-        return tuple(reversed(values))
+            drawn = ((axis, layer[list(numbers)].tolist()) for axis, layer in zip(self.axes, self._layers, strict=True))
+            return [[axis.layer(at) for at in layer] for axis, layer in drawn]
+        places = np.unravel_index(list(numbers), [len(axis.values) for axis in self.axes])
+        return [[axis.values[at] for at in mine.tolist()] for axis, mine in zip(self.axes, places, strict=True)]
 
     @cached_property
     def builder(self) -> Builder:
         """Builds the points; what it remembers stays in this process."""
         return Builder(Draft.of(self.text, self.file), self.axes, self.folder, self.times)
 
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Makes blocks of points; as :attr:`builder`."""
+        return Blocks(self.builder)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "builder"}
+        if self.samples:
+            _ = self._layers  # drawn once, not by every worker
+        return {name: value for name, value in vars(self).items() if name not in ("builder", "blocks")}
 
     def values(self, number: int) -> list[tuple[Axis, Any]]:
         """Every axis with its value at a point."""
@@ -161,39 +173,64 @@ class Sweep:
 
     def rows(self, numbers: Sequence[int]) -> Columns:
         """Run points; a row each. One that the model refuses has the reason under ``refused`` and no results."""
-        refused: dict[int, str] = {}
-        built: list[tuple[int, Point]] = []
-        for number in numbers:  # all are built before the first runs: what builds stays in the core's caches
-            try:
-                built.append((number, self.builder.point(self.values(number))))
-            except RingscopeError as error:
-                refused[number] = str(error)
-        asked: list[Asked] = []
+        values = self.columns(numbers)
+        blocks, alone, refused = self.built(numbers, values)
+        # All are built before the first runs: what builds stays in the core's caches.
+        ready: list[tuple[int, Asked, Callable[[int], Engine]]] = [
+            (member, asked, partial(block.template.engine, row))
+            for block in blocks
+            for member, row, asked in zip(block.members.tolist(), block.numbers, block.asked, strict=True)
+        ]
+        ready += [(member, point.asked, point.engine) for member, point in alone]
+        points: list[Asked] = []
         rows: list[Array] = []
         logs: list[Array] = []
-        for number, point in built:
+        for member, asked, engine in sorted(ready, key=itemgetter(0)):
             try:
-                ran = [point.run(replication) for replication in range(point.scenario.replications)]
+                ran = [_run(engine(replication), asked.horizon_ns) for replication in range(asked.replications)]
             except RingscopeError as error:
-                refused[number] = str(error)
+                refused[numbers[member]] = str(error)
                 continue
-            asked.append(point.asked)
+            points.append(asked)
             rows += [row for row, _ in ran]
             logs += [log for _, log in ran]
-        head = self.head(numbers, refused)
-        if not asked:
+        head = self.head(numbers, values, refused)
+        if not points:
             return self.completed(head, {})
         runs = Runs.of(np.array(rows, GLOBAL), np.concatenate(logs), np.cumsum([len(log) for log in logs]))
-        return self.completed(head, read_out(asked, runs, self.kinds))
+        return self.completed(head, read_out(points, runs, self.kinds))
+
+    def built(
+        self, numbers: Sequence[int], values: Sequence[Sequence[Any]]
+    ) -> tuple[list[Block], list[tuple[int, Point]], dict[int, str]]:
+        """Points with these values of every axis: blocks, those that stand alone (which of ``numbers``), and refusals.
+
+        The latter by number.
+        """
+        refused: dict[int, str] = {}
+        alone: list[tuple[int, Point]] = []
+        blocks, members = self.blocks.of(values)
+        for member in members:
+            try:
+                alone.append(
+                    (
+                        member,
+                        self.builder.point(
+                            [(axis, mine[member]) for axis, mine in zip(self.axes, values, strict=True)]
+                        ),
+                    )
+                )
+            except RingscopeError as error:
+                refused[numbers[member]] = str(error)
+        return blocks, alone, refused
 
     def row(self, number: int) -> dict[str, Any]:
         """Run one point."""
         return {name: values[0] for name, values in self.rows([number]).items()}
 
-    def head(self, numbers: Sequence[int], refused: dict[int, str]) -> Columns:
-        """What rows begin with: the points, their values, and why those that are refused are."""
+    def head(self, numbers: Sequence[int], values: Sequence[Sequence[Any]], refused: Mapping[int, str]) -> Columns:
+        """What rows begin with: the points, the values of every axis, and why those that are refused are."""
         columns: Columns = {"point": list(numbers)}
-        values = zip(*(self.point(number) for number in numbers), strict=True)
         for axis, mine in zip(self.axes, values, strict=True):
             columns[axis.column] = [axis.cell(value) for value in mine]
         columns["refused"] = [refused.get(number) for number in numbers]
@@ -218,6 +255,12 @@ class Sweep:
     def metrics(self) -> tuple[str, ...]:
         """The names of the results of every point, in order."""
         return names(self.kinds)
+
+
+def _run(engine: Engine, until_ns: int) -> tuple[Array, Array]:
+    """The global row and the log of a run; SpecError where it is more than the engine can hold."""
+    engine.run(until_ns)
+    return engine.state.g[0].copy(), engine.log.copy()
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ A key counts as a number only if it is in :data:`NUMBERS`; every other is struct
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 from ringscope.engine.costs import costs_for
 from ringscope.engine.frame import SEED, Frame
 from ringscope.engine.run import Engine
-from ringscope.engine.spec import Costs
+from ringscope.engine.spec import Costs, Packet, Source
 from ringscope.engine.state import Array
 from ringscope.errors import InputError, RingscopeError
 from ringscope.records import dataclass, replace
@@ -99,18 +99,28 @@ class Template:
     def _costs_of(self, *given: tuple[str, int]) -> Costs:
         return costs_for(f"gfx{self._played.node.part.gfx}", **dict(given))
 
+    def parts(self, scenario: Scenario) -> tuple[Requests, list[tuple[Packet, ...]], list[Source]]:
+        """A request and the source of every kind, and who made the packets."""
+        requests = Requests(scenario, self._played)
+        seats = zip(scenario.processes, self._seats, strict=True)
+        packets = [requests.packets(kind, rings, engines, 0) for kind, (rings, engines) in seats]
+        return requests, packets, [source(kind, 0) for kind in scenario.processes]
+
     def numbers(self, scenario: Scenario) -> Array:
         """The numbers of a point.
 
         Raises:
             InputError: it is refused.
         """
-        requests = Requests(scenario, self._played)
-        seats = zip(scenario.processes, self._seats, strict=True)
-        packets = [requests.packets(kind, rings, engines, 0) for kind, (rings, engines) in seats]
-        sources = [source(kind, 0) for kind in scenario.processes]
+        _, packets, sources = self.parts(scenario)
         costs = self._costs(*scenario.costs.items())
         return self.frame.numbers(scenario.policies, costs, scenario.seed, packets, sources)
+
+    def engine(self, numbers: Array, replication: int) -> Engine:
+        """A run of the point with these numbers, at time zero; good until the next is asked for."""
+        state = self.frame.state(numbers)
+        state.g["seed"] = (int(numbers[SEED]) + replication) & 0xFFFFFFFF
+        return Engine(self.built.spec, state=state)
 
 
 @dataclass(frozen=True)
@@ -133,23 +143,12 @@ class Point:
             return Asked.of(scenario, self.built)
         return self.template.asked(scenario.horizon_ns, scenario.warmup_ns, scenario.replications)
 
-    def run(self, replication: int) -> tuple[Array, Array]:
-        """The global row and the log of a run.
-
-        Raises:
-            SpecError: it is more than the engine can hold.
-        """
-        engine = self.engine(replication)
-        engine.run(self.scenario.horizon_ns)
-        return engine.state.g[0].copy(), engine.log.copy()
-
     def engine(self, replication: int) -> Engine:
         """At time zero; good until that of the next point or replication."""
+        if self.template is not None and self.numbers is not None:
+            return self.template.engine(self.numbers, replication)
         seed = (self.scenario.seed + replication) & 0xFFFFFFFF
-        if self.template is None or self.numbers is None:
-            return Engine(replace(self.built.spec, seed=seed) if replication else self.built.spec)
-        self.numbers[SEED] = seed
-        return Engine(self.built.spec, state=self.template.frame.state(self.numbers))
+        return Engine(replace(self.built.spec, seed=seed) if replication else self.built.spec)
 
 
 class Builder:
@@ -166,14 +165,16 @@ class Builder:
         self._tables: dict[tuple[object, ...], Any] = {}
         self._templates: dict[tuple[object, ...], Template | None] = {}
         # A fit looks at the whole file: its tables do not stand for themselves.
-        self._calibrated = "calibration" in draft.values
+        self.calibrated = "calibration" in draft.values
         self._turned: dict[str, bool] = {}
+
+    def changed(self, heads: Set[str]) -> dict[str, Any]:
+        """The file's values, those under ``heads`` free to be changed."""
+        return {key: deepcopy(value) if key in heads else value for key, value in self.draft.values.items()}
 
     def scenario(self, values: Iterable[tuple[Axis, Any]]) -> Scenario:
         """The file's scenario with the values of some axes; InputError where they cannot be."""
-        changed = dict(self.draft.values)
-        for head in self._heads & changed.keys():
-            changed[head] = deepcopy(changed[head])
+        changed = self.changed(self._heads)
         marks: dict[tuple[str | int, ...], tuple[object, ...]] = {}
         for axis, value in values:
             try:
@@ -194,7 +195,7 @@ class Builder:
             return found
 
         draft = Draft(changed, self.draft.lines, self.draft.file)
-        return draft.scenario(self.folder, self.times, read=read_table if self._calibrated else read)
+        return draft.scenario(self.folder, self.times, read=read_table if self.calibrated else read)
 
     def point(self, values: Sequence[tuple[Axis, Any]]) -> Point:
         """The point with these values.
