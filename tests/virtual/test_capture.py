@@ -67,5 +67,10 @@ def test_sixteen_streams_look_like_the_real_capture(
     assert len(here) == 20
     # The driver's own addresses (MQDs) are among what was compared.
     assert LAYOUT["cp_mqd_base_addr_lo"].dword not in FREE
+    assert sorted(path.name for path in ran.folder.iterdir()) == ["after", "before", "peak", "recording.jsonl"]
+    for moment in ("before", "after"):
+        (quiet,) = collect([ran.folder / moment]).snapshots
+        assert not quiet.queues and not any(slot.active for device in quiet.devices for slot in device.hqds)
+        assert (ran.folder / moment / "mqds").read_text() == ""
     # What the recording keeps is what the program saw.
     assert masked((ran.folder / "peak" / "mqds").read_text()) == masked((mine / "mqds").read_text())

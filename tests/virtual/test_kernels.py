@@ -70,6 +70,19 @@ def test_a_dispatch_without_shape_is_a_fault(changed: dict[str, int], capsys: py
         assert "work-items" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("changed", "code"), [({"setup": 0}, 2), ({}, 8)], ids=["shape", "refused"])
+def test_the_runtime_is_told_what_was_wrong_with_a_dispatch(
+    changed: dict[str, int], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with bench() as b:
+        ring, inactive, done = b.ring(), b.signal(0), b.signal(1)
+        b.client.space.write64(ring.read_va - 0x80 + 0xC0, inactive)
+        b.submit(ring, packet(b.memory(), b.memory(), done, **changed))
+        b.processor.turn()
+        assert ring.fault and (b.value(inactive), b.value(done)) == (code, 1)
+        assert capsys.readouterr().err
+
+
 WORDS = ("ptrInt", "ptrUlong", "value", "flags", "mask")
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from itertools import takewhile
 
 import pytest
 from exec_runs import Build, Runner, fetched
@@ -93,6 +94,10 @@ def test_queues_depend_on_each_other_and_waits_end_when_they_should(
     assert {event.attrs["queue_priority"] for event in ran.calls("CREATE_QUEUE")} == {7}
     updates = [event.attrs["queue_priority"] for event in ran.calls("UPDATE_QUEUE")]
     assert updates == [0, 7, HIGH[root.name]]
+    created = {event.attrs["event_id"] for event in ran.calls("CREATE_EVENT")}
+    interrupts = list(ran.recording.of(Kind.INTERRUPT))
+    assert {event.attrs["qid"] for event in interrupts} == {1, 2}  # queue 0 is ROCr's own
+    assert {event.attrs["event"] for event in interrupts} <= created
     timed_out = [event for event in ran.calls("WAIT_EVENTS") if event.attrs["wait_result"] == 1]
     assert timed_out
 
@@ -106,6 +111,14 @@ def test_stream_priorities_arrive_by_update(pair: tuple[Root, str], virtual: Run
     assert len(creates) == 13  # 4 of each priority, however many streams, and ROCr's own
     assert Counter(event.attrs["queue_priority"] for event in creates) == {7: 13}
     assert Counter(event.attrs["queue_priority"] for event in updates) == {HIGH[root.name]: 4, 0: 4}
+    # What a call changed stands right behind it.
+    events = ran.recording.events
+    for name, kind in (("CREATE_QUEUE", Kind.QUEUE_CREATE), ("UPDATE_QUEUE", Kind.QUEUE_UPDATE)):
+        for index, event in enumerate(events):
+            if event.attrs.get("name") == name:
+                caused = list(takewhile(lambda one: one.kind is not Kind.IOCTL, events[index + 1 :]))
+                assert [one.attrs["qid"] for one in caused if one.kind is kind] == [event.attrs["queue_id"]]
+                assert any(one.kind is Kind.RUNLIST for one in caused)
     if gpu == "mi308x":
         sizes = {(event.attrs["ctx_save_restore_size"], event.attrs["ctl_stack_size"]) for event in creates}
         assert sizes == {(0xBA6000, 0x2000)}
