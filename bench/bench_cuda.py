@@ -59,11 +59,15 @@ def _on_cpu(whole: Sweep, number: int) -> tuple[int, float, int, list[str]]:
 Run = Callable[[Sweep, Iterable[int], int], Iterator[Shard]]
 
 
-def _whole(run: Run, one: Sweep, cores: int) -> tuple[float, dict[int, object]]:
+def _whole(run: Run, one: Sweep, cores: int) -> tuple[float, dict[int, bytes]]:
     """Points a second of a whole sweep, from starting its workers to its last row; and its rows by shard."""
     begun = time.perf_counter()
-    rows: dict[int, object] = {shard.number: shard.rows for shard in run(one, range(one.shards), cores)}
-    return one.points / (time.perf_counter() - begun), rows
+    rows = {shard.number: shard.rows for shard in run(one, range(one.shards), cores)}
+    seconds = time.perf_counter() - begun
+    return one.points / seconds, {
+        number: b"".join(np.asarray(column).tobytes() for name, column in columns.items() if name != "refused")
+        for number, columns in rows.items()
+    }
 
 
 def run() -> list[Row]:

@@ -253,6 +253,8 @@ class Gpu:
     def run(self, lots: Sequence[Lot]) -> Ran:
         """Run all; every run's results are at its place, and the places are all from 0 on.
 
+        Several threads may do so at once: where one's runs leave room, those of another begin.
+
         Raises:
             InputError: a run takes more memory than the GPU has.
         """
@@ -260,21 +262,22 @@ class Gpu:
             return Ran(np.zeros(0, TOTALS), np.zeros(0, LOG), np.zeros(0, np.int64), np.zeros(0, np.int64))
         runs = _Runs(lots)
         count = len(runs.until)
+        stream = self._cuda.stream()
         totals = self._cuda.device_array((count, len(_KEPT)), np.int64)
         logs: list[tuple[Array, Array]] = []
-        sent = [self._cuda.to_device(one) for one in runs.shared]
+        sent = [self._cuda.to_device(one, stream) for one in runs.shared]
         left, beyond = np.arange(count), np.zeros(0, np.int64)
         while len(left):
             again = []
             for lanes in self._launches(runs, left):
-                stopped, log = self._launch(runs, sent, lanes, totals)
+                stopped, log = self._launch(runs, sent, lanes, totals, stream)
                 done, short = stopped == codes.DONE, stopped > codes.DONE
                 logs.append((runs.places[lanes[done]], log))
                 again.append(runs.enlarge(lanes[short], stopped[short]))
             left = np.concatenate(again)
             beyond = np.concatenate([beyond, left[runs.too_large[left]]])
             left = left[~runs.too_large[left]]
-        found = totals.copy_to_host().view(TOTALS)[:, 0]
+        found = _home(totals, stream).view(TOTALS)[:, 0]
         found[runs.places[beyond]] = 0
         ends = np.cumsum(found["log_rows"])
         return Ran(found, _in_order(logs, found["log_rows"], ends), ends, runs.places[beyond])
@@ -309,7 +312,7 @@ class Gpu:
             full += bytes_here
         yield every[begin:].ravel()
 
-    def _launch(self, runs: _Runs, sent: Sequence[Any], lanes: Array, totals: Any) -> tuple[Array, Array]:
+    def _launch(self, runs: _Runs, sent: Sequence[Any], lanes: Array, totals: Any, stream: Any) -> tuple[Array, Array]:
         """Return code of every lane (-1: it is empty), and the logs in order of place; global rows go to ``totals``."""
         cuda = self._cuda
         taken = lanes >= 0
@@ -341,16 +344,16 @@ class Gpu:
             runs.numbers_at[lanes],
             _KEPT_AT,
         )
-        until, place, *rest = (cuda.to_device(one) for one in by_lane)
-        given = [cuda.to_device(one) for one in (at, np.ascontiguousarray(shapes[:, :, 0].T), pools, logs_at)]
+        until, place, *rest = (cuda.to_device(one, stream) for one in by_lane)
+        given = [cuda.to_device(one, stream) for one in (at, np.ascontiguousarray(shapes[:, :, 0].T), pools, logs_at)]
         blocks = -(-len(lanes) // BLOCK)
-        cuda.synchronize()
+        stream.synchronize()
         begun = time.perf_counter()
-        self._kernels.run_tiles[blocks, BLOCK](until, place, short, *sent, *rest, totals, words, *given, *views)
-        cuda.synchronize()
+        self._kernels.run_tiles[blocks, BLOCK, stream](until, place, short, *sent, *rest, totals, words, *given, *views)
+        stream.synchronize()
         self.seconds += time.perf_counter() - begun
         self.bytes_per_run = sum(one.nbytes for one in (words, *views[len(GIVEN) :])) / int(taken.sum())
-        stopped, rows = short.copy_to_host().T
+        stopped, rows = _home(short, stream).T
         stopped = np.where(taken, stopped, -1)
         counts = np.where(stopped == codes.DONE, rows, 0)
         # The GPU puts the logs in order: here that takes longer than most of the runs.
@@ -359,14 +362,14 @@ class Gpu:
         to[order] = np.cumsum(counts[order]) - counts[order]
         logs = cuda.device_array(int(counts.sum()) + 1, LOG)
         width = len(LOG.names or ())
-        self._kernels.gather[blocks, BLOCK](
+        self._kernels.gather[blocks, BLOCK, stream](
             views[_STATE.index("log")].view(np.int64),
-            cuda.to_device(logs_at[:-1] * width),
-            cuda.to_device(to * width),
-            cuda.to_device(counts * width),
+            cuda.to_device(logs_at[:-1] * width, stream),
+            cuda.to_device(to * width, stream),
+            cuda.to_device(counts * width, stream),
             logs.view(np.int64),
         )
-        return stopped, logs.copy_to_host()[:-1]
+        return stopped, _home(logs, stream)[:-1]
 
     def _view(self, words: Any, name: str, columns: int) -> Any:
         """``words`` as arrays like State's of that name, by the word at which they start, the lane and the row."""
@@ -388,6 +391,13 @@ class Gpu:
 
         make: Any = real.DeviceNDArray
         return make(shape, strides, dtype, gpu_data=words.gpu_data)
+
+
+def _home(array: Any, stream: Any) -> Array:
+    """What is in an array of the GPU once all that is under way in the stream is done."""
+    found: Array = array.copy_to_host(stream=stream)
+    stream.synchronize()
+    return found
 
 
 def _in_order(logs: Sequence[tuple[Array, Array]], rows: Array, ends: Array) -> Array:

@@ -18,7 +18,6 @@ from ringscope.engine.codes import NEVER
 from ringscope.engine.policies import Policies
 from ringscope.engine.spec import Costs, Op, Packet, Source, Spec, check_packet
 from ringscope.engine.state import (
-    FREE,
     GLOBAL,
     PACKET,
     SOURCE,
@@ -118,6 +117,7 @@ class Frame:
         self.packet_rows: Array = np.array(packet_rows)
         self.source_rows: Array = np.array([kind_of[thread.source] for thread in spec.threads])
         self._spare = state.spare.copy()
+        self._free = state.workgroup.view(np.int64).copy()
         self.events = len(state.heap)
 
     @property
@@ -179,7 +179,7 @@ class Frame:
         self._own[:] = self.words
         self._own[self.targets] = numbers[self.cells]
         state = self._state._replace(**self._given)
-        state.workgroup[:] = FREE
+        state.workgroup.view(np.int64)[:] = self._free
         state.ends[:] = NEVER
         state.spare[:] = self._spare
         state.heap[:] = NEVER

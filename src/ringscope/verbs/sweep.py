@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> Result:
                     warm_up()
                 workers = min(workers, len(missing) or 1)
                 shards = gpu.run_shards(sweep, missing, workers) if args.cuda else run_shards(sweep, missing, workers)
-            tell = stack.enter_context(_progress(sweep, missing, 1 if args.cuda else workers))
+            tell = stack.enter_context(_progress(sweep, missing, gpu.LAUNCHES if args.cuda else workers))
             for shard in shards:
                 store.keep(shard.number, shard.rows)
                 tell(shard)

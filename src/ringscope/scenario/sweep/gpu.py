@@ -32,6 +32,8 @@ from ringscope.scenario.sweep.templates import Builder
 
 LAUNCH_RUNS = 1 << 15
 """So many runs keep an H200 busy; what a kill may cost."""
+LAUNCHES = 2
+"""Under way at once: where the last runs of one leave room, the next one's begin."""
 LAUNCH_EVENTS = 4 << 30
 """A launch that has more events takes seconds, and progress is told only after it."""
 SAMPLE = 4
@@ -118,8 +120,8 @@ def run_shards(sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[S
         InputError: no GPU can be used, a worker died, or the GPU's runs are not the CPU's.
     """
     packs = map(partial(pack, sweep), numbers) if workers == 1 else on_all_cores(pack, sweep, numbers, workers)
-    with ThreadPoolExecutor(1) as thread:  # the GPU's: packs come in and rows go out meanwhile
-        gpu = thread.submit(Gpu).result()
+    with ThreadPoolExecutor(LAUNCHES) as threads:  # the GPU's: packs come in and rows go out meanwhile
+        gpu = threads.submit(Gpu).result()
         launched: deque[tuple[list[Packed], Future[tuple[Ran, float | None]]]] = deque()
         waiting: list[Packed] = []
         first = True
@@ -127,12 +129,12 @@ def run_shards(sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[S
             waiting.append(packed)
             full = sum(one.runs for one in waiting) >= LAUNCH_RUNS or sum(one.events for one in waiting) > LAUNCH_EVENTS
             if first or full:  # the first is small: compiling is done with it
-                launched.append((waiting, thread.submit(_launch, gpu, waiting)))
+                launched.append((waiting, threads.submit(_launch, gpu, waiting)))
                 waiting, first = [], False
-            while launched and (launched[0][1].done() or len(launched) > 2):
+            while launched and (launched[0][1].done() or len(launched) > LAUNCHES + 1):
                 yield from _shards(sweep, *launched.popleft())
         if waiting:
-            launched.append((waiting, thread.submit(_launch, gpu, waiting)))
+            launched.append((waiting, threads.submit(_launch, gpu, waiting)))
         while launched:
             yield from _shards(sweep, *launched.popleft())
 

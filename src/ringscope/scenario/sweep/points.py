@@ -23,7 +23,7 @@ from ringscope.scenario.build import machine_of
 from ringscope.scenario.schema import Draft, KernelTimes, Scenario, no_traces
 from ringscope.scenario.sweep.axes import MAX_POINTS, Axis, wrong
 from ringscope.scenario.sweep.blocks import Block, Blocks
-from ringscope.scenario.sweep.results import Asked, Columns, Runs, names, read_out
+from ringscope.scenario.sweep.results import Asked, Columns, Runs, first, names, read_out
 from ringscope.scenario.sweep.templates import Builder, Point
 
 SHARDS = 256
@@ -226,7 +226,7 @@ class Sweep:
 
     def row(self, number: int) -> dict[str, Any]:
         """Run one point."""
-        return {name: values[0] for name, values in self.rows([number]).items()}
+        return first(self.rows([number]))
 
     def head(self, numbers: Sequence[int], values: Sequence[Sequence[Any]], refused: Mapping[int, str]) -> Columns:
         """What rows begin with: the points, the values of every axis, and why those that are refused are."""
@@ -236,15 +236,16 @@ class Sweep:
         columns["refused"] = [refused.get(number) for number in numbers]
         return columns
 
-    def completed(self, head: Columns, found: Columns) -> Columns:
+    def completed(self, head: Columns, found: dict[str, Array]) -> Columns:
         """Whole rows: with what was ``found`` for the points that are not refused."""
         refused = head["refused"]
         if not any(refused):
             return head | found
-        rest = {name: iter(found.get(name, ())) for name in self.metrics}
-        return head | {
-            name: [next(values) if why is None else None for why in refused] for name, values in rest.items()
-        }
+        fine = np.array([why is None for why in refused])
+        whole = np.full((len(self.metrics), len(fine)), np.nan)
+        for mine, name in zip(whole, self.metrics, strict=True):
+            mine[fine] = found.get(name, ())
+        return head | dict(zip(self.metrics, whole, strict=True))
 
     @cached_property
     def kinds(self) -> list[str]:

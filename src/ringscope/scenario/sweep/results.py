@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,8 +40,8 @@ EACH = ("requests_per_s", "mean_ns", "p50_ns", "p99_ns")
 """Results of the processes of one kind, where the scenario has several."""
 _COUNTED = ("busy_cu_ns", "slot_ns", "runlists", "rotations", "preemptions", "events")
 
-Columns = dict[str, list[Any]]
-"""A table: by name, a value a point; None where there is none."""
+Columns = dict[str, Sequence[Any] | Array]
+"""A table: by name, a value a point; None where there is none, in an array of numbers NaN."""
 
 
 class Runs(NamedTuple):
@@ -105,10 +105,22 @@ def results(outcome: Outcome) -> dict[str, Any]:
     counted = {name: np.array([getattr(totals, name) for totals in outcome.totals]) for name in _COUNTED}
     runs = Runs(counted, np.concatenate(outcome.logs), np.cumsum([len(log) for log in outcome.logs]))
     found = read_out([Asked.of(scenario, outcome.built)], runs, [kind.name for kind in scenario.processes])
-    return {name: values[0] for name, values in found.items()}
+    return first(found)
 
 
-def read_out(points: Sequence[Asked], runs: Runs, kinds: Sequence[str]) -> Columns:
+def first(rows: Mapping[str, Sequence[Any] | Array]) -> dict[str, Any]:
+    """The first of some rows, in Python's own types."""
+    return {name: plain(values[0]) for name, values in rows.items()}
+
+
+def plain(value: Any) -> Any:
+    """A number of an array as Python's own, NaN as None; anything else as it is."""
+    if isinstance(value, np.float64):
+        return None if np.isnan(value) else float(value)
+    return value
+
+
+def read_out(points: Sequence[Asked], runs: Runs, kinds: Sequence[str]) -> dict[str, Array]:
     """The results of all points; each has as many runs as replications, one after another."""
     replications = np.array([point.replications for point in points])
     point_of = np.repeat(np.arange(len(points)), replications)
@@ -125,7 +137,7 @@ def read_out(points: Sequence[Asked], runs: Runs, kinds: Sequence[str]) -> Colum
         cuts = np.cumsum(replications)[:-1]
         return np.array([math.fsum(part) / len(part) for part in np.split(values, cuts)])
 
-    def latencies(log: Array, run: Array) -> tuple[Columns, Array]:
+    def latencies(log: Array, run: Array) -> tuple[dict[str, Array], Array]:
         """What :data:`OVERALL` begins with, of some of the requests; and the sum of their latencies."""
         point = point_of[run]
         took = log["done"] - log["arrival"]
@@ -134,15 +146,15 @@ def read_out(points: Sequence[Asked], runs: Runs, kinds: Sequence[str]) -> Colum
         first = np.cumsum(n) - n
         none = n == 0
 
-        def quantile(q: float) -> list[Any]:
+        def quantile(q: float) -> Array:
             at = first + np.ceil(q * n).astype(np.int64) - 1
             return _unless(none, in_order[np.where(none, 0, at)] if len(in_order) else np.zeros(len(n)))
 
         whole = _sums(took, first, n)
         per_second = np.bincount(run, minlength=len(point_of)) / seconds[point_of]
-        found: Columns = {
-            "requests_per_s": mean(per_second).tolist(),
-            "requests": n.astype(float).tolist(),
+        found = {
+            "requests_per_s": mean(per_second),
+            "requests": n.astype(float),
             "mean_ns": _unless(none, whole / np.maximum(n, 1)),
         }
         quantiles = {"p50_ns": 0.5, "p90_ns": 0.9, "p99_ns": 0.99, "max_ns": 1.0}
@@ -150,12 +162,12 @@ def read_out(points: Sequence[Asked], runs: Runs, kinds: Sequence[str]) -> Colum
 
     columns, whole = latencies(log, run)
     cus = np.array([point.compute_units for point in points])
-    columns["cu_busy"] = mean(runs.counted["busy_cu_ns"] / horizon_ns[point_of] / cus[point_of]).tolist()
-    columns["slots_used"] = mean(runs.counted["slot_ns"] / horizon_ns[point_of]).tolist()
-    columns["compute_queues"] = [float(point.compute_queues) for point in points]
-    columns["oversubscribed"] = [float(point.oversubscribed) for point in points]
+    columns["cu_busy"] = mean(runs.counted["busy_cu_ns"] / horizon_ns[point_of] / cus[point_of])
+    columns["slots_used"] = mean(runs.counted["slot_ns"] / horizon_ns[point_of])
+    columns["compute_queues"] = np.array([point.compute_queues for point in points], float)
+    columns["oversubscribed"] = np.array([point.oversubscribed for point in points], float)
     for name in _COUNTED[2:]:
-        columns[name] = mean(runs.counted[name]).tolist()
+        columns[name] = mean(runs.counted[name])
     n = np.bincount(point_of[run], minlength=len(points))
     for part in PARTS:
         share = _sums(log[part], np.cumsum(n) - n, n) / np.maximum(whole, 1)
@@ -176,6 +188,7 @@ def _sums(values: Array, first: Array, n: Array) -> Array:
     return summed
 
 
-def _unless(none: Array, values: Array) -> list[Any]:
-    """``values`` as numbers; None where there is none."""
-    return [None if no else value for no, value in zip(none.tolist(), values.astype(float).tolist(), strict=True)]
+def _unless(none: Array, values: Array) -> Array:
+    """``values`` as numbers; NaN where there is none."""
+    found: Array = np.where(none, np.nan, values)
+    return found

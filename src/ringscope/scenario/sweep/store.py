@@ -107,6 +107,7 @@ class Store:
         import polars  # noqa: PLC0415
 
         frame = polars.DataFrame(rows, schema=self._schema())
+        frame = frame.with_columns(polars.col(self.sweep.metrics).fill_nan(None))
         self.write(self._part(shard), _parquet(frame))
 
     def _schema(self) -> dict[str, type]:
