@@ -10,11 +10,13 @@ Use it for sweeps. Where the threads, queues or changes differ, another frame is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
 from ringscope.engine.codes import NEVER
+from ringscope.engine.native import addresses
 from ringscope.engine.policies import Policies
 from ringscope.engine.spec import Costs, Op, Packet, Source, Spec, check_packet
 from ringscope.engine.state import (
@@ -68,7 +70,6 @@ class Frame:
     def __init__(self, spec: Spec, kinds: Sequence[int]) -> None:
         self.spec = spec
         state = build(spec)
-        self._state = state
         self.with_policies = lru_cache(maxsize=64)(lambda policies: replace(spec, policies=policies))
         self.shape = tuple(
             (len(array), array.shape[1] if array.ndim > 1 else 1) for array in (getattr(state, name) for name in GIVEN)
@@ -77,10 +78,11 @@ class Frame:
         starts = dict(zip(GIVEN, np.cumsum([0, *map(len, parts)]).tolist(), strict=False))
         self.words: Array = np.concatenate(parts)
         self._own = self.words.copy()
-        self._given = {}
+        arrays = {}
         for name, part in zip(GIVEN, parts, strict=True):
             array = getattr(state, name)
-            self._given[name] = self._own[starts[name] :][: len(part)].view(array.dtype).reshape(array.shape)
+            arrays[name] = self._own[starts[name] :][: len(part)].view(array.dtype).reshape(array.shape)
+        self._state = state._replace(**arrays)
         self.steps: list[list[int]] = []
         row_of: list[list[int]] = []
         for kind in range(1 + max(kinds)):
@@ -119,6 +121,11 @@ class Frame:
         self._spare = state.spare.copy()
         self._free = state.workgroup.view(np.int64).copy()
         self.events = len(state.heap)
+
+    @cached_property
+    def addresses(self) -> Any:
+        """Of the arrays of every :meth:`state`."""
+        return addresses(self._state)
 
     @property
     def own(self) -> Array:
@@ -178,7 +185,7 @@ class Frame:
         """The state of a run at time zero. It is good until the next is asked for: they share their memory."""
         self._own[:] = self.words
         self._own[self.targets] = numbers[self.cells]
-        state = self._state._replace(**self._given)
+        state = self._state
         state.workgroup.view(np.int64)[:] = self._free
         state.ends[:] = NEVER
         state.spare[:] = self._spare

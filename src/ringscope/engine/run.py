@@ -61,7 +61,7 @@ class Engine:
     (:data:`ringscope.engine.state.RESIDENCE`).
 
     ``rules`` are a user's own in place of the spec's policies (:mod:`.rules`). ``state`` is one at time zero in place
-    of that which would be built (:mod:`.frame`).
+    of that which would be built, and ``addresses`` are those of its arrays where they are known (:mod:`.frame`).
 
     Besides the spec's own host threads, packets, signals and changes may come from outside, at any time that is not
     past (:meth:`doorbell`, :meth:`signal`, :meth:`fire`, :meth:`change`): so a virtual GPU drives it. Queues that are
@@ -71,12 +71,21 @@ class Engine:
     rules: Rules | None = None
     _placed: tuple[State, Any] | None = None
 
-    def __init__(self, spec: Spec, trace: bool = False, rules: Rules | None = None, state: State | None = None) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        trace: bool = False,
+        rules: Rules | None = None,
+        state: State | None = None,
+        addresses: Any = None,
+    ) -> None:
         self.spec = spec
         self.rules = rules
         self.state = build(spec, trace) if state is None else state
         self._free: list[int] = []
         self._sent = 0
+        if addresses is not None:
+            self._placed = self.state, addresses
         self.run(0)
 
     @property

@@ -49,6 +49,7 @@ class Packed:
         head: what its rows begin with.
         asked: of the points that are not refused, in order; each has as many runs as replications.
         lots: their runs, by structure.
+        runs, events: how many, and about how many events they have.
         whole: the CPU has run the shard: the head is all of its rows.
     """
 
@@ -56,22 +57,14 @@ class Packed:
     head: Columns
     asked: tuple[Asked, ...] = ()
     lots: tuple[Lot, ...] = ()
+    runs: int = 0
+    events: int = 0
     whole: bool = False
 
     @property
     def points(self) -> list[int]:
         """Those that are not refused."""
         return [point for point, why in zip(self.head["point"], self.head["refused"], strict=True) if why is None]
-
-    @property
-    def runs(self) -> int:
-        """How many."""
-        return sum(point.replications for point in self.asked)
-
-    @property
-    def events(self) -> int:
-        """About how many."""
-        return sum(int(lot.cost.sum()) for lot in self.lots)
 
 
 def pack(sweep: Sweep, number: int) -> Packed:
@@ -110,7 +103,14 @@ def pack(sweep: Sweep, number: int) -> Packed:
         runs, whose = rows[each], whose[each]
         runs[:, SEED] = runs[:, SEED] + turn & 0xFFFFFFFF
         lots.append(Lot.of(frame, runs, until[whose], first[whose] + turn))
-    return Packed(number, sweep.head(points, values, refused), tuple(asked[member] for member in members), tuple(lots))
+    return Packed(
+        number,
+        sweep.head(points, values, refused),
+        tuple(asked[member] for member in members),
+        tuple(lots),
+        int(replications.sum()),
+        sum(int(lot.cost.sum()) for lot in lots),
+    )
 
 
 def run_shards(sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[Shard]:

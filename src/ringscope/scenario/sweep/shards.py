@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar, cast
 
@@ -74,14 +75,16 @@ def on_all_cores(task: Callable[[Sweep, int], T], sweep: Sweep, numbers: Iterabl
     try:
         for number in left:
             ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, task, sweep), daemon=True)
+            process = context.Process(target=_work, args=(theirs, task), daemon=True)
             process.start()
             theirs.close()
             processes.append(process)
             busy[ours] = [number]
-            ours.send(number)
             if len(processes) == workers:
                 break
+        for pipe, (number,) in busy.items():  # a large sweep waits for its worker to take it, and by now all are coming
+            _send(pipe, sweep)
+            _send(pipe, number)
         while busy:
             for pipe in cast("list[Connection]", wait(list(busy))):
                 try:
@@ -102,10 +105,17 @@ def on_all_cores(task: Callable[[Sweep, int], T], sweep: Sweep, numbers: Iterabl
             process.join()
 
 
-def _work(pipe: Connection, task: Callable[[Sweep, int], Any], sweep: Sweep) -> None:
+def _send(pipe: Connection, what: object) -> None:
+    """Send; that a worker is gone shows when its answer is awaited."""
+    with suppress(ConnectionError):
+        pipe.send(what)
+
+
+def _work(pipe: Connection, task: Callable[[Sweep, int], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
+        sweep: Sweep = pipe.recv()
         while True:
             pipe.send(task(sweep, pipe.recv()))
     except (EOFError, ConnectionError):

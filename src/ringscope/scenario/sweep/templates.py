@@ -120,7 +120,7 @@ class Template:
         """A run of the point with these numbers, at time zero; good until the next is asked for."""
         state = self.frame.state(numbers)
         state.g["seed"] = (int(numbers[SEED]) + replication) & 0xFFFFFFFF
-        return Engine(self.built.spec, state=state)
+        return Engine(self.built.spec, state=state, addresses=self.frame.addresses)
 
 
 @dataclass(frozen=True)
