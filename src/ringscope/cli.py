@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import gc
 import io
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ringscope import __version__, log
 from ringscope.errors import EXIT_INPUT, InputError, RingscopeError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
     from ringscope.verbs import Result
@@ -58,6 +59,10 @@ EXTRAS = {
 EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 usage or input error, 3 evidence insufficient"
 
 
+# Translations are looked for in many places, by a module that takes as long to load; and there are none of ours.
+vars(argparse)["_"] = str
+
+
 class _Parser(argparse.ArgumentParser):
     def _get_formatter(self) -> argparse.HelpFormatter:
         # Asked for with every option; argparse's own way to the width imports shutil with all its archive formats.
@@ -87,6 +92,8 @@ def _top_parser() -> _Parser:
 
 
 def _verb_parser(name: str, module: ModuleType) -> _Parser:
+    from ringscope.verbs import path
+
     parser = _Parser(
         prog=f"ringscope {name}",
         description=(module.__doc__ or "").strip(),
@@ -102,7 +109,7 @@ def _verb_parser(name: str, module: ModuleType) -> _Parser:
         metavar="LEVEL",
         help=f"how much is told on stderr: {', '.join(log.LEVELS)} (default: %(default)s)",
     )
-    common.add_argument("--output", "-o", type=Path, metavar="FILE", help="write the result to FILE instead")
+    common.add_argument("--output", "-o", type=path, metavar="FILE", help="write the result to FILE instead")
     return parser
 
 
@@ -155,6 +162,9 @@ def _run(name: str, rest: list[str]) -> int:
 
     module = importlib.import_module(f"ringscope.verbs.{name}")
     args = _parse(_verb_parser(name, module), rest)
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     log.set_level(args.log_level)
     result: Result = module.run(args)
     _picture(result, args)
@@ -167,6 +177,8 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
             stream.reconfigure(errors=_PLAIN)
+    if argv is None:
+        gc.disable()  # until the verb's modules are loaded: nothing of what they make is garbage
     try:
         return _main(sys.argv[1:] if argv is None else argv)
     except BrokenPipeError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
@@ -80,6 +79,8 @@ def wrapped(lead: str, text: str, width: int, lead_width: int | None = None) -> 
     ``lead_width`` is the columns that ``lead`` takes, when escape codes make it look longer. Text is never squeezed
     into fewer than 30 columns; long words (paths, commands) stay whole.
     """
+    import textwrap  # noqa: PLC0415 - four regular expressions, which a short command does without
+
     indent = len(lead) if lead_width is None else lead_width
     room = max(width - indent, 30)
     lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]

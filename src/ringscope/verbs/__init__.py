@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ringscope.errors import EXIT_CLEAN
 from ringscope.records import dataclass, field
-from ringscope.report.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ringscope.report.terminal import Terminal
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,13 @@ class Result:
     pictures: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
 
 
+def path(word: str) -> Path:
+    """The type of an option that names a file or folder; loads what makes paths when one is given."""
+    from pathlib import Path  # noqa: PLC0415
+
+    return Path(word)
+
+
 PICTURES = {
     "html": "write the result to FILE as a page that opens offline",
     "perfetto": "write what has a time to FILE as a trace for ui.perfetto.dev",
@@ -38,4 +49,4 @@ PICTURES = {
 def picture_options(parser: argparse.ArgumentParser, *names: str) -> None:
     """Declare options that also write the result to a file, for a verb whose Result has those ``pictures``."""
     for name in names:
-        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=PICTURES[name])
+        parser.add_argument(f"--{name}", type=path, metavar="FILE", help=PICTURES[name])

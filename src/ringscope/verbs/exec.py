@@ -9,12 +9,11 @@ import argparse
 import os
 import shlex
 from contextlib import ExitStack
-from pathlib import Path
 
 from ringscope import log
 from ringscope.errors import InputError
 from ringscope.records import replace
-from ringscope.verbs import Result, picture_options
+from ringscope.verbs import Result, path, picture_options
 from ringscope.virtual import session
 from ringscope.virtual.injection import KINDS, time_ns
 from ringscope.virtual.kernels import WORKGROUP_NS, Policy
@@ -28,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gpu", default="mi210", metavar="NAME", help="a device of the catalogue (default: %(default)s)"
     )
-    parser.add_argument("--record", type=Path, metavar="DIR", help="write a recording and a capture into DIR")
+    parser.add_argument("--record", type=path, metavar="DIR", help="write a recording and a capture into DIR")
     parser.add_argument(
         "--kernels", choices=[policy.value for policy in Policy], default=Policy.REFUSE.value,
         help="the program's own kernels are not computed: refuse them, or let them take their modelled time",
@@ -66,7 +65,7 @@ def run(args: argparse.Namespace) -> Result:
         if drawn and not args.record:
             from tempfile import TemporaryDirectory  # noqa: PLC0415 - as below
 
-            options = replace(options, record=Path(stack.enter_context(TemporaryDirectory())) / "run")
+            options = replace(options, record=path(stack.enter_context(TemporaryDirectory())) / "run")
         data["exit_code"] = code = session.run(options, command, os.environ)
         if args.record:
             log.info(f"recorded to {args.record} - try: ringscope explain {args.record}")

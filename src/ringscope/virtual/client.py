@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-from pathlib import Path
 
 from ringscope.records import dataclass, field
 from ringscope.virtual import remote
@@ -84,5 +83,5 @@ class Client:
 
 def identity(pid: int) -> tuple[str, str]:
     """What changes when a process id is reused or the process executes another program: start time and stack."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = remote.about(pid, "stat").rpartition(")")[2].split()
     return fields[19], fields[25]

@@ -14,7 +14,6 @@ import stat
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.virtual import remote, seccomp
@@ -63,9 +62,8 @@ class Tree:
             self._write(path, content)
         self._links: dict[str, str] = {}
         for path, target in links.items():
-            where = Path(self.folder + path)
-            where.parent.mkdir(parents=True, exist_ok=True)
-            where.symlink_to(target)
+            os.makedirs(os.path.dirname(self.folder + path), exist_ok=True)  # noqa: PTH103, PTH120
+            os.symlink(target, self.folder + path)  # noqa: PTH211
             self._links[path] = os.path.normpath(f"{path}/../{target}")
         for device in DEVICES:
             self._write(device, "")
@@ -88,7 +86,7 @@ class Tree:
     def live_folder(self, path: str, content: Callable[[], Mapping[str, str]]) -> None:
         """Serve a folder whose files (by path below it) are made anew whenever anything in it is looked at."""
         self._live_folders[path] = content
-        Path(self.folder + path).mkdir(parents=True, exist_ok=True)
+        os.makedirs(self.folder + path, exist_ok=True)  # noqa: PTH103
 
     def virtual(self, path: str) -> str | None:
         """The virtual path that an absolute path means; None when it is none of ours."""
@@ -250,7 +248,7 @@ class Files:
             how = remote.read(tid, args[2], 8) if nr == number["openat2"] else b""
             self._open(call, tid, virtual, int.from_bytes(how, "little") if how else at[1])
         elif nr in self._links:
-            target = str(Path(self._tree.real(virtual)).readlink()).replace(self._tree.folder, "").encode()
+            target = os.readlink(self._tree.real(virtual)).replace(self._tree.folder, "").encode()  # noqa: PTH115
             remote.write(tid, at[1], target[: at[2]])
             self._listener.reply(call, min(len(target), at[2]))
         elif nr in self._stats or nr == number["statx"]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ringscope import log
 from ringscope.parts.queue_types import IoctlQueueType
-from ringscope.virtual import aql, pm4, sdma, signals
+from ringscope.virtual import signals
 from ringscope.virtual.events import HW_EXCEPTION, MEMORY
 from ringscope.virtual.faults import ERROR_NONE, Fault, hardware_exception, memory_exception
 from ringscope.virtual.front import Front
@@ -26,7 +27,17 @@ if TYPE_CHECKING:
     from ringscope.virtual.kernels import Kernels
     from ringscope.virtual.record import Recorder
 
-_RUN = {IoctlQueueType.COMPUTE_AQL: aql.run, IoctlQueueType.COMPUTE: pm4.run}
+
+@cache
+def _taker(type_: IoctlQueueType) -> Callable[[Front, Ring], int]:
+    """What takes the packets of such a queue; loaded with the first one, as many programs only look at the device."""
+    if type_ is IoctlQueueType.COMPUTE_AQL:
+        from ringscope.virtual.aql import run  # noqa: PLC0415
+    elif type_ is IoctlQueueType.COMPUTE:
+        from ringscope.virtual.pm4 import run  # noqa: PLC0415
+    else:
+        from ringscope.virtual.sdma import run  # noqa: PLC0415
+    return run
 
 
 class Processor(Front):
@@ -46,6 +57,7 @@ class Processor(Front):
 
     def add(self, ring: Ring) -> None:
         """A queue was made: its doorbell starts unrung, whatever its slot held before."""
+        _taker(ring.type)
         ring.locate()
         ring.last = UNRUNG if ring.type is IoctlQueueType.COMPUTE_AQL else 0
         ring.client.doorbells[ring.slot] = ring.last
@@ -86,7 +98,7 @@ class Processor(Front):
 
     def _serve(self, ring: Ring) -> int:
         try:
-            taken = _RUN.get(ring.type, sdma.run)(self, ring)
+            taken = _taker(ring.type)(self, ring)
             if taken and self.on_packet:
                 self.on_packet(ring)
             return taken

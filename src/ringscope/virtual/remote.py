@@ -7,7 +7,6 @@ import errno
 import os
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 _PAGE = 4096
 _PATH_MAX = 4096
@@ -86,10 +85,17 @@ def text(pid: int, address: int) -> str:
     raise OSError(errno.ENAMETOOLONG, "no end of string")
 
 
+def about(pid: int, name: str) -> str:
+    """What a file of ``/proc/PID`` says; OSError when the process has gone."""
+    # Not pathlib, here and below: loading it takes longer than all else that this module does for most programs.
+    with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+        return file.read()
+
+
 def _status(tid: int) -> dict[str, str]:
     """The lines of a thread's status; OSError when it has gone."""
-    with open(f"/proc/{tid}/status", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123 - speed counts
-        return dict(line.split(":", 1) for line in file)
+    lines = (line.partition(":") for line in about(tid, "status").split("\n"))
+    return {key: value for key, _, value in lines}
 
 
 def process_of(tid: int) -> int:
@@ -110,7 +116,7 @@ def user(tid: int) -> int:
 def name_of(pid: int) -> str:
     """The process's short name; empty when it has gone."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+        return about(pid, "comm").rstrip("\n")
     except OSError:
         return ""
 

@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ringscope import log
@@ -22,6 +21,8 @@ from ringscope.virtual.model import model_of
 from ringscope.virtual.seccomp import Listener
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ringscope.virtual.timed import Timed
 
 

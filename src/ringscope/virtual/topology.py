@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from ringscope.parts.node import KEYS, text
 from ringscope.stack.kfd.topology import properties as node_properties
@@ -64,10 +63,11 @@ def _keys(values: Mapping[str, int]) -> str:
 def _cpu() -> tuple[int, int]:
     """First APIC id and memory in bytes of the host."""
     apic = 0
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("apicid"):
-            apic = int(line.split(":")[1])
-            break
+    with open("/proc/cpuinfo") as file:  # noqa: PTH123 - see .remote
+        for line in file:
+            if line.startswith("apicid"):
+                apic = int(line.split(":")[1])
+                break
     return apic, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
