@@ -44,6 +44,7 @@ _AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _AT_SYMLINK_NOFOLLOW = 0x100
 _STATX_BASIC = 0x7FF
+_LSTAT, _NEWFSTATAT, _STATX, _OPENAT2 = map(seccomp.READS_PATH.__getitem__, ("lstat", "newfstatat", "statx", "openat2"))
 _LISTING = 1 << 16
 """Bytes of entries that one call is given at most."""
 
@@ -74,8 +75,12 @@ class Tree:
 
     def _write(self, path: str, content: str) -> None:
         where = self.folder + path
-        os.makedirs(os.path.dirname(where), exist_ok=True)  # noqa: PTH103, PTH120  hundreds of files: speed counts
-        with open(where, "w") as file:  # noqa: PTH123
+        try:
+            file = open(where, "w")  # noqa: PTH123, SIM115  hundreds of files: speed counts
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(where), exist_ok=True)  # noqa: PTH103, PTH120
+            file = open(where, "w")  # noqa: PTH123, SIM115
+        with file:
             file.write(content)
 
     def live(self, path: str, content: Callable[[], str]) -> None:
@@ -200,30 +205,30 @@ class Files:
         number = seccomp.READS_PATH
         self._plain = {number["open"], number["stat"], number["lstat"], number["access"], number["readlink"]}
         self._opens = {number["open"], number["openat"], number["openat2"]}
-        self._stats = {number["stat"], number["lstat"], number["newfstatat"]}
+        self._stats = {number["stat"], _LSTAT, _NEWFSTATAT}
         self._links = {number["readlink"], number["readlinkat"]}
         self._attributes = {number[name] for name in ("getxattr", "lgetxattr", "listxattr", "llistxattr")}
         self._plain |= self._attributes
-        self._looks = self._attributes | self._stats | {number["statx"]}
+        self._looks = self._attributes | self._stats | {_STATX}
 
     def handle(self, notification: seccomp.Notification) -> None:
         """Answer one call; raises OSError with the errno to answer."""
         call, tid, nr, *args = notification
-        number = seccomp.READS_PATH
         if nr == seccomp.FSTAT:
             self._stat_descriptor(call, tid, args[0], args[1])
             return
         if nr == seccomp.GETDENTS64:
             self._list(call, tid, args[0], args[1], args[2])
             return
-        at = args[1:] if nr not in self._plain else args
-        folder = _AT_FDCWD if nr in self._plain else _int32(args[0])
-        flags = {number["newfstatat"]: args[3], number["statx"]: args[2]}.get(nr, 0)
+        plain = nr in self._plain
+        at = args if plain else args[1:]
+        folder = _AT_FDCWD if plain else _int32(args[0])
+        flags = args[3] if nr == _NEWFSTATAT else args[2] if nr == _STATX else 0
         path = remote.text(tid, at[0])
         if not path:
-            if flags & _AT_EMPTY_PATH and nr == number["newfstatat"]:
+            if flags & _AT_EMPTY_PATH and nr == _NEWFSTATAT:
                 self._stat_descriptor(call, tid, folder, args[2])
-            elif flags & _AT_EMPTY_PATH and nr == number["statx"]:
+            elif flags & _AT_EMPTY_PATH and nr == _STATX:
                 self._stat_descriptor(call, tid, folder, args[4], statx=True)
             else:
                 self._listener.proceed(call)
@@ -245,14 +250,14 @@ class Files:
         elif virtual.startswith(_ROOTS_OWN) and remote.user(tid) not in (0, os.geteuid()):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         elif nr in self._opens:
-            how = remote.read(tid, args[2], 8) if nr == number["openat2"] else b""
+            how = remote.read(tid, args[2], 8) if nr == _OPENAT2 else b""
             self._open(call, tid, virtual, int.from_bytes(how, "little") if how else at[1])
         elif nr in self._links:
             target = os.readlink(self._tree.real(virtual)).replace(self._tree.folder, "").encode()  # noqa: PTH115
             remote.write(tid, at[1], target[: at[2]])
             self._listener.reply(call, min(len(target), at[2]))
-        elif nr in self._stats or nr == number["statx"]:
-            follow = not (nr == number["lstat"] or flags & _AT_SYMLINK_NOFOLLOW)
+        elif nr in self._stats or nr == _STATX:
+            follow = not (nr == _LSTAT or flags & _AT_SYMLINK_NOFOLLOW)
             status = os.stat(self._tree.real(virtual), follow_symlinks=follow)  # noqa: PTH116
             self._stat_answer(call, tid, nr, args, status, DEVICES.get(virtual))
         else:
@@ -289,14 +294,14 @@ class Files:
     def _stat_answer(
         self, call: int, tid: int, nr: int, args: Sequence[int], status: os.stat_result, device: int | None
     ) -> None:
-        if nr == seccomp.READS_PATH["statx"]:
+        if nr == _STATX:
             remote.write(tid, args[4], _statx(status, device))
         else:
             remote.write(tid, args[1 if nr in self._plain else 2], _stat(status, device))
         self._listener.reply(call)
 
     def _stat_descriptor(self, call: int, tid: int, fd: int, where: int, statx: bool = False) -> None:
-        name = remote.descriptor(tid, fd)
+        name = remote.descriptor(tid, fd & 0xFFFFFFFF)
         device = KFD_DEVICE if is_kfd(name) else RENDER_DEVICE if is_render(name) else None
         if device is None:
             self._listener.proceed(call)

@@ -58,10 +58,11 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
             options.record, {"gpu": model.part.key, "kernels": options.kernels.value, "command": " ".join(command)}
         )
     with ExitStack() as stack:
+        pid, program = supervisor.launch(command, environment)
+        stack.callback(_reap, pid)
         tree = Tree(topology.files(model, machine.nodes[0]), topology.LINKS, topology.ROOTS)
         stack.callback(tree.close)
-        pid, fd = supervisor.launch(command, environment)
-        stack.callback(_reap, pid)
+        fd = supervisor.listener_of(program)
         stack.callback(os.close, fd)
         supervisor.check_access(pid)
         listener = Listener(fd)

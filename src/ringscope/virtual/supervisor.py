@@ -52,11 +52,10 @@ def program_of(command: Sequence[str], environment: Mapping[str, str]) -> str:
     return program
 
 
-def launch(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, int]:
-    """Start a program under the filter; returns its process id and the listener.
+def launch(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, socket.socket]:
+    """Start a program under the filter; returns its process id and what its listener will come from.
 
-    Raises:
-        InputError: no such program, or the host forbids what this needs.
+    What it asks for first waits until it is served, so there is time to get ready. InputError: no such program.
     """
     program = program_of(command, environment)
     ours, theirs = socket.socketpair()
@@ -64,11 +63,16 @@ def launch(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int,
     if pid == 0:
         _become(program, command, {**ENVIRONMENT, **environment}, theirs)
     theirs.close()
-    message, control, _, _ = ours.recvmsg(1000, socket.CMSG_SPACE(4))
+    return pid, ours
+
+
+def listener_of(program: socket.socket) -> int:
+    """The listener of a program that was launched; InputError when the host forbids what it needs."""
+    with program:
+        message, control, _, _ = program.recvmsg(1000, socket.CMSG_SPACE(4))
     if not control:
-        os.waitpid(pid, 0)
         raise InputError(message.decode(errors="replace") or "the program could not be started")
-    return pid, array.array("i", control[0][2])[0]
+    return array.array("i", control[0][2])[0]
 
 
 def _become(program: str, command: Sequence[str], environment: Mapping[str, str], pipe: socket.socket) -> None:
