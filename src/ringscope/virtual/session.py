@@ -57,17 +57,18 @@ def run(options: Options, command: Sequence[str], environment: Mapping[str, str]
         recorder = Recorder(
             options.record, {"gpu": model.part.key, "kernels": options.kernels.value, "command": " ".join(command)}
         )
-    with ExitStack() as stack:
+    # The program goes before what it is served with does: a call that nobody answers any more would fail.
+    with ExitStack() as served, ExitStack() as launched:
         pid, program = supervisor.launch(command, environment)
-        stack.callback(_reap, pid)
+        launched.callback(_reap, pid)
         tree = Tree(topology.files(model, machine.nodes[0]), topology.LINKS, topology.ROOTS)
-        stack.callback(tree.close)
+        served.callback(tree.close)
         fd = supervisor.listener_of(program)
-        stack.callback(os.close, fd)
+        served.callback(os.close, fd)
         supervisor.check_access(pid)
         listener = Listener(fd)
         gpu = Gpu(model, machine, listener, kernels, faults, recorder)
-        stack.callback(gpu.close)
+        served.callback(gpu.close)
         for path, text in gpu.debugfs().items():
             tree.live(f"{topology.DEBUGFS}/{path}", text)
         tree.live_folder(topology.PROC, gpu.kfd_proc)
