@@ -169,6 +169,9 @@ class World:
         }
         assert sum(gpu.store.used.values()) == sum(backing.bytes for backing in held.values())
         assert set(gpu.exported) == {key for who in self.people.values() for key in who.client.exported}
+        assert {number for number, _ in gpu.processor.kernels._known} <= {
+            client.number for client in gpu.clients.values()
+        }
         waiting = [wait for who in self.people.values() for wait in who.waits]
         assert {id(wait) for _, wait in gpu._waits} == {id(wait) for wait in waiting}
 

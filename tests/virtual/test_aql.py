@@ -86,6 +86,18 @@ def test_completion_writes_the_mailbox_and_signals_the_event() -> None:
         assert 0 < start <= end
 
 
+def test_a_signal_in_the_programs_own_memory_is_completed_too() -> None:
+    with bench() as b:
+        event = b.client.events.create(events.SIGNAL, False)
+        mailbox, (done, room) = b.memory(), b.registered(64)
+        struct.pack_into("<8xqQI", room, 0, 2, mailbox, event.number)
+        b.submit(b.ring(), barrier(aql.BARRIER_AND, done=done))
+        b.processor.turn()
+        value, _, _, _, start, end = struct.unpack_from("<8xqQIIQQ", room)
+        assert value == 1 and 0 < start <= end
+        assert event.signaled and b.client.space.read64(mailbox) == event.number
+
+
 def errors_of(b: Bench, ring: Ring) -> int:
     """The code in the queue's inactive signal."""
     queue = ring.read_va - 0x80

@@ -109,7 +109,8 @@ def test_exceptions_carry_their_payload_to_events_of_their_type() -> None:
     events.wait(waiting, [0, 0])
     events.signal_type(MEMORY, b"payload")
     assert answers.seen == [(COMPLETE, 0)]
-    assert waiting.results(bytes(2 * RECORD))[:7] == b"payload"
+    assert waiting.results(bytes(2 * RECORD)) == b"payload".ljust(2 * RECORD, b"\0")
+    assert not other.signaled and other.age == 1
     assert fault.number >= 1 << 30
 
 

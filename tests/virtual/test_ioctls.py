@@ -18,6 +18,7 @@ from ringscope.parts.ioctl import BY_NAME
 from ringscope.stack.machine import MachineSpec
 from ringscope.virtual import events, ioctls, svm
 from ringscope.virtual.client import Client
+from ringscope.virtual.codeobject import Kernel
 from ringscope.virtual.gpu import Gpu
 from ringscope.virtual.injection import Faults
 from ringscope.virtual.kernels import Kernels
@@ -335,6 +336,13 @@ def test_what_is_mapped_is_not_freed_and_what_is_not_is_not_unmapped(p: Program)
     p.done("UNMAP_MEMORY_FROM_GPU", handle=handle, **p.devices())
     p.done("FREE_MEMORY_OF_GPU", handle=handle)
     assert p.call("FREE_MEMORY_OF_GPU", handle=handle)[0] == errno.EINVAL
+
+
+def test_a_kernel_is_looked_up_anew_when_memory_changed_hands(p: Program) -> None:
+    handle, va = p.buffer(mapped=False)
+    p.gpu.processor.kernels._known[p.client.number, va] = Kernel("old")
+    p.done("FREE_MEMORY_OF_GPU", handle=handle)
+    assert not p.gpu.processor.kernels._known
 
 
 def test_the_event_page_is_named_once_and_stays(p: Program) -> None:

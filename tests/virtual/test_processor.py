@@ -6,10 +6,12 @@ import time
 import pytest
 from virtual_worlds import BARRIER, Someone, World, world
 
+from ringscope.parts.aql import KERNEL_DISPATCH
 from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.kfd.records import UpdateQueue
 from ringscope.virtual import events
 from ringscope.virtual.ring import Ring
+from ringscope.virtual.smi import Event
 
 MS = 1_000_000
 
@@ -63,10 +65,13 @@ def test_an_evicted_process_stands_still_and_others_do_not() -> None:
     with world("mi308x", "evict@packet:3=1s") as w:
         who, other = w.born(), w.born()
         mine, others = queue(who), queue(other)
+        watch = w.gpu._watchers.open(who.client.pid, root=False)
+        watch.send((1 << Event.QUEUE_EVICTION - 1 | 1 << Event.QUEUE_RESTORE - 1).to_bytes(8, "little"))
         submit(who, mine, count=5)
         for _ in range(9):
             w.gpu.processor.turn()
-        assert mine.index == 3 and not mine.mapped
+        assert [mine.index, mine.mapped] == [3, False]
+        assert watch.recv(100).startswith(b"9 ")
         submit(other, others, count=4)
         for _ in range(4):
             w.gpu.processor.turn()
@@ -77,7 +82,23 @@ def test_an_evicted_process_stands_still_and_others_do_not() -> None:
         later(w, 1001)
         for _ in range(2):
             w.gpu.processor.turn()
-        assert mine.index == 5 and mine.mapped
+        assert [mine.index, mine.mapped] == [5, True]
+        assert watch.recv(100).startswith(b"a ")
+        watch.close()
+
+
+def test_slots_change_hands_when_there_are_too_few_and_only_then() -> None:
+    with world() as w:
+        people = [w.born() for _ in range(4)]
+        for who in people * 5:
+            queue(who)
+        w.gpu.rotate()
+        assert w.gpu.rotations == 0 and all(ring.mapped for ring in w.gpu.processor.rings)
+        for _ in range(5):
+            queue(people[0])
+        assert sum(ring.mapped for ring in w.gpu.processor.rings) < 25
+        w.gpu.rotate()
+        assert w.gpu.rotations == 1
 
 
 def test_a_hang_stops_everybody_until_the_reset_that_everybody_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,6 +134,26 @@ def test_a_reset_queue_is_lost_alone(capsys: pytest.CaptureFixture[str]) -> None
         assert "reset" in first.fault and first.index == 1 and told.signaled
         assert not second.fault and second.index == 2
         assert "the queue was reset" in capsys.readouterr().err
+
+
+def test_what_is_known_of_a_process_and_its_kernels_goes_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with world() as w:
+        who, other = w.born(), w.born()
+        for one in (who, other):
+            ring = queue(one)
+            packet = KERNEL_DISPATCH.pack(
+                header=2 | 1 << 8, setup=1, workgroup_size_x=64, workgroup_size_y=1, workgroup_size_z=1,
+                grid_size_x=64, grid_size_y=1, grid_size_z=1, kernel_object=one.memory(4096),
+            )  # fmt: skip
+            one.client.space.write(ring.base, packet)
+            one.client.space.write64(ring.write_va, 1)
+            one.client.doorbells[ring.slot] = 0
+            w.gpu.processor.turn()
+            assert "cannot be computed" in ring.fault
+        w.kill(who)
+        assert len(w.gpu.processor.kernels._known) == 1
+        w.check()
+    assert capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

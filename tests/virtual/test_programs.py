@@ -150,6 +150,19 @@ def test_copies_are_right(pair: tuple[Root, str], virtual: Runner, built: Build)
     assert {event.attrs["how"] for event in ran.recording.of(Kind.DISPATCH)} == {"carried-out"}
 
 
+def test_rings_and_signals_may_lie_in_the_programs_own_memory(
+    root: Root, virtual: Runner, built: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HSA_USERPTR_FOR_PAGED_MEM", "1")  # what it is unless the virtual GPU sets it
+    for program, words in (("queues", ()), ("copies", ("1",))):
+        ran = virtual(root, built(root, program), *words)
+        assert ran.code == 0 and ran.out.endswith("end\n") and "wrong 0" in ran.out, ran.err
+        ran.clean()
+        rings = {event.attrs["ring_base_address"] for event in ran.calls("CREATE_QUEUE")}
+        own = {event.attrs["va_addr"] for event in ran.calls("ALLOC_MEMORY_OF_GPU") if int(event.attrs["flags"]) & 4}
+        assert rings & own
+
+
 def test_the_runtimes_own_kernels_are_carried_out(root: Root, virtual: Runner, built: Build) -> None:
     ran = virtual(root, built(root, "blits"), gpu="mi210" if root is ROOTS[0] else "mi308x")
     assert (ran.code, ran.out) == (0, "wrong 0\nend\n"), ran.err

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("numba")
 
 from exec_runs import Build, Ran, Runner
-from virtual_machines import bench
+from virtual_machines import SLOTS, bench
 
 from ringscope.cli import main
 from ringscope.engine.spec import SpecError
@@ -137,6 +137,18 @@ def test_modelled_time_grows_with_the_grid_and_with_company() -> None:
     assert 5_000 <= one < two < many
     assert many >= 100_000
     assert together(FULL * 20, 2) >= 2 * 100_000  # whether they met or not
+
+
+def test_a_cu_mask_makes_its_queue_slower() -> None:
+    with bench(Policy.TIME) as b:
+        timed, ring = b.processor.kernels.timed, b.ring()
+        assert timed
+        timed.follow({ring: (SLOTS[0], 7, ((1,) * 8,))})  # the first CU of each of 8 shader engines
+        flight = timed.dispatch(ring, "k", job(FULL), Needs(64, 8), True)
+        while not flight.ended:
+            timed.finished()
+        # 2 workgroups at once on each of 8 CUs, where there are 104.
+        assert flight.ended - flight.began >= FULL // 16 * 5_000
 
 
 def test_kernels_of_one_queue_wait_for_each_other_by_the_barrier_bit() -> None:
