@@ -74,6 +74,13 @@ def test_barrier_value_compares_under_its_mask(condition: int, value: int, stays
         assert b.processor.turn() == 1 and b.value(done) == 0
 
 
+def test_barrier_value_masks_the_signal_and_not_what_it_is_compared_with() -> None:
+    with bench() as b:
+        ring, signal, done = b.ring(), b.signal(0x105), b.signal(1)
+        b.submit(ring, barrier_value(signal, 0x105, 0xFF, 1, done))  # 5 is not 0x105
+        assert b.processor.turn() == 1 and b.value(done) == 0
+
+
 def test_completion_writes_the_mailbox_and_signals_the_event() -> None:
     with bench() as b:
         event = b.client.events.create(events.SIGNAL, False)

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -97,6 +98,27 @@ def test_the_driver_serves_who_opened_it_and_waits_know_signals(newest: Root, vi
         "then: served, result 1, in its time",
     ]
     assert "1 unknown ioctl" in ran.err and "ioctl 0xc0084b7f of /dev/kfd (1x)" in ran.err
+
+
+BECOMES_ANOTHER = """
+import fcntl, os, struct, sys
+kfd = os.open("/dev/kfd", os.O_RDWR)
+gpu_id = int(open("/sys/class/kfd/kfd/topology/nodes/1/gpu_id").read())
+fcntl.ioctl(kfd, 0xC0284B16, struct.pack("<4Q2I", 1 << 40, 4096, 0, 0, gpu_id, 2))
+if len(sys.argv) < 2:
+    os.execv(sys.executable, [sys.executable, "-c", os.environ["SCRIPT"], "again"])
+"""
+
+
+def test_a_program_that_turns_into_another_begins_anew(virtual: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both take the same address: what the first held is gone though its process is not."""
+    monkeypatch.setenv("SCRIPT", BECOMES_ANOTHER)
+    ran = virtual(None, sys.executable, "-c", BECOMES_ANOTHER)
+    assert ran.code == 0 and "2 processes" in ran.err, ran.err
+    opened, closed = (list(ran.recording.of(kind)) for kind in (Kind.PROCESS_OPEN, Kind.PROCESS_EXIT))
+    assert len(opened) == len(closed) == 2 and len({event.pid for event in (*opened, *closed)}) == 1
+    assert [event.attrs["errno"] for event in ran.calls("ALLOC_MEMORY_OF_GPU")] == [0, 0]
+    assert ran.recording.facts["bytes_left"] == 0
 
 
 SURFACE = {
