@@ -124,7 +124,7 @@ class Program:
         records = b"".join(struct.pack("<40xI4x", number) for number in numbers)
         room = ctypes.create_string_buffer(records or b"\0")
         self.kept.append(room)
-        values = {"num_events": len(numbers), "wait_for_all": int(everything), "timeout": timeout}
+        values = {"num_events": len(numbers), "wait_for_all": int(everything), "timeout": timeout, "wait_result": 77}
         row = BY_NAME["WAIT_EVENTS"]
         self.raw(row.number, row.args.pack(events_ptr=ctypes.addressof(room), **values))
         last = self.kept[-1]
@@ -402,11 +402,14 @@ def test_an_interrupted_wait_gives_back_what_it_took(p: Program, monkeypatch: py
     p.done("SET_EVENT", event_id=first)
     p.answers.errors.clear()
     assert not p.client.events.get(first).signaled  # the wait has it
+    ((_, waiting),) = p.gpu._waits
+    assert waiting.deadline_ns
+    waiting.deadline_ns -= 30 * 10**9  # as if half of its time were over
     monkeypatch.setattr("ringscope.virtual.remote.signal_pending", lambda tid: True)
     p.gpu.tick(time.monotonic_ns())
     assert p.answers.errors == [errno.EINTR]
     found = p.waited(here)
-    assert found["wait_result"] == events.FAIL and 50_000 < found["timeout"] <= 60_000
+    assert found["wait_result"] == events.FAIL and 20_000 < found["timeout"] <= 30_000
     again = p.wait(first, second, everything=True, timeout=found["timeout"])
     p.done("SET_EVENT", event_id=second)
     assert p.waited(again)["wait_result"] == events.COMPLETE

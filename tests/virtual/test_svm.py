@@ -66,6 +66,10 @@ def test_a_stretch_has_what_all_of_its_ranges_have() -> None:
     assert ranges.get(25, 1, ALL[2:3], GPU) == [(IN_PLACE, GPU)]
     assert (ranges.size_at(10), ranges.size_at(25), ranges.size_at(12), ranges.size_at(99)) == (10, 5, 0, 0)
     assert ranges.open_from(10) == 20
+    ranges.set(20, 10, [(CLEAR_FLAGS, 1), (SET_FLAGS, 8), (PREFETCH, 0)], GPU)
+    assert ranges.get(20, 10, [(PREFETCH, 0), (SET_FLAGS, 0), (CLEAR_FLAGS, 0)], GPU) == [
+        (PREFETCH, 0), (SET_FLAGS, 0x2A), (CLEAR_FLAGS, 0xFFFFFFD5),
+    ]  # fmt: skip
     ranges.set(15, 1, [(NO_ACCESS, GPU)], GPU)
     assert (ranges.open_from(10), ranges.open_from(15), ranges.open_from(16)) == (5, 0, 14)
     assert (ranges.size_at(10), ranges.size_at(15)) == (5, 0)
