@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -241,6 +242,8 @@ class Gpu:
         from ringscope.engine import tiles  # noqa: PLC0415 - reads the engine's text for the GPU
 
         self._kernels: Any = tiles
+        # Numba loads a kernel at its first launch, and is confused by two threads that want the same one.
+        self._launching = threading.Lock()
         self.bytes_per_run = 0.0
         self.seconds = 0.0
 
@@ -349,7 +352,10 @@ class Gpu:
         blocks = -(-len(lanes) // BLOCK)
         stream.synchronize()
         begun = time.perf_counter()
-        self._kernels.run_tiles[blocks, BLOCK, stream](until, place, short, *sent, *rest, totals, words, *given, *views)
+        with self._launching:
+            self._kernels.run_tiles[blocks, BLOCK, stream](
+                until, place, short, *sent, *rest, totals, words, *given, *views
+            )
         stream.synchronize()
         self.seconds += time.perf_counter() - begun
         self.bytes_per_run = sum(one.nbytes for one in (words, *views[len(GIVEN) :])) / int(taken.sum())
@@ -362,13 +368,14 @@ class Gpu:
         to[order] = np.cumsum(counts[order]) - counts[order]
         logs = cuda.device_array(int(counts.sum()) + 1, LOG)
         width = len(LOG.names or ())
-        self._kernels.gather[blocks, BLOCK, stream](
-            views[_STATE.index("log")].view(np.int64),
-            cuda.to_device(logs_at[:-1] * width, stream),
-            cuda.to_device(to * width, stream),
-            cuda.to_device(counts * width, stream),
-            logs.view(np.int64),
-        )
+        with self._launching:
+            self._kernels.gather[blocks, BLOCK, stream](
+                views[_STATE.index("log")].view(np.int64),
+                cuda.to_device(logs_at[:-1] * width, stream),
+                cuda.to_device(to * width, stream),
+                cuda.to_device(counts * width, stream),
+                logs.view(np.int64),
+            )
         return stopped, _home(logs, stream)[:-1]
 
     def _view(self, words: Any, name: str, columns: int) -> Any:

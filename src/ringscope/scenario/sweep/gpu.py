@@ -1,8 +1,8 @@
 """Running the shards of a sweep on an NVIDIA GPU: all cores build the points, the GPU runs them.
 
 What comes of it are the rows of a run on the CPU. That is looked at each time: of every launch some points are built
-from the file once more and run on the CPU, and a difference ends the sweep. A shard with a point that has no place on
-the GPU runs on the core that builds it.
+from the file alone and run on the CPU, and a difference ends the sweep. A shard with a point that has no place on the
+GPU runs on the core that builds it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from ringscope.engine.batch import Gpu, Lot, Ran, digest
+from ringscope.engine.batch import Gpu, Lot, digest
 from ringscope.engine.frame import SEED, Frame
 from ringscope.engine.run import Totals
 from ringscope.engine.state import Array
-from ringscope.errors import InputError
+from ringscope.errors import InputError, RingscopeError
 from ringscope.records import dataclass, replace
 from ringscope.scenario.build import build
 from ringscope.scenario.outcome import simulate
@@ -32,12 +33,12 @@ from ringscope.scenario.sweep.templates import Builder
 
 LAUNCH_RUNS = 1 << 15
 """So many runs keep an H200 busy; what a kill may cost."""
-LAUNCHES = 2
+LAUNCHES = 3
 """Under way at once: where the last runs of one leave room, the next one's begin."""
 LAUNCH_EVENTS = 4 << 30
 """A launch that has more events takes seconds, and progress is told only after it."""
-SAMPLE = 4
-"""Points of a launch that the CPU runs, too."""
+SAMPLED = 16
+"""Of one in so many shards, and of a launch that would have none, the CPU runs a point, too."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Packed:
         asked: of the points that are not refused, in order; each has as many runs as replications.
         lots: their runs, by structure.
         runs, events: how many, and about how many events they have.
+        sample: runs that the CPU has made, too: the point, which of the runs it is, its digest.
         whole: the CPU has run the shard: the head is all of its rows.
     """
 
@@ -59,6 +61,7 @@ class Packed:
     lots: tuple[Lot, ...] = ()
     runs: int = 0
     events: int = 0
+    sample: tuple[tuple[int, int, str], ...] = ()
     whole: bool = False
 
     @property
@@ -103,7 +106,7 @@ def pack(sweep: Sweep, number: int) -> Packed:
         runs, whose = rows[each], whose[each]
         runs[:, SEED] = runs[:, SEED] + turn & 0xFFFFFFFF
         lots.append(Lot.of(frame, runs, until[whose], first[whose] + turn))
-    return Packed(
+    packed = Packed(
         number,
         sweep.head(points, values, refused),
         tuple(asked[member] for member in members),
@@ -111,6 +114,22 @@ def pack(sweep: Sweep, number: int) -> Packed:
         int(replications.sum()),
         sum(int(lot.cost.sum()) for lot in lots),
     )
+    return packed if number % SAMPLED else replace(packed, sample=_sample(sweep, packed))
+
+
+def _sample(sweep: Sweep, packed: Packed) -> tuple[tuple[int, int, str], ...]:
+    """The runs of a point of the shard, built from the file by itself and run on the CPU."""
+    if not packed.asked:
+        return ()
+    at = random.Random(packed.number).randrange(len(packed.asked))  # noqa: S311 - a sample, no secret
+    point, place = packed.points[at], sum(asked.replications for asked in packed.asked[:at])
+    alone = Builder(Draft.of(sweep.text, sweep.file), sweep.axes, sweep.folder, sweep.times)
+    try:
+        outcome = simulate(build(alone.scenario(sweep.values(point))))
+    except RingscopeError:  # larger than the engine can hold: there or here, somebody will say so
+        return ()
+    digests = map(digest, outcome.logs, outcome.totals)
+    return tuple((point, place + replication, one) for replication, one in enumerate(digests))
 
 
 def run_shards(sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[Shard]:
@@ -122,40 +141,61 @@ def run_shards(sweep: Sweep, numbers: Iterable[int], workers: int) -> Iterator[S
     packs = map(partial(pack, sweep), numbers) if workers == 1 else on_all_cores(pack, sweep, numbers, workers)
     with ThreadPoolExecutor(LAUNCHES) as threads:  # the GPU's: packs come in and rows go out meanwhile
         gpu = threads.submit(Gpu).result()
-        launched: deque[tuple[list[Packed], Future[tuple[Ran, float | None]]]] = deque()
+        launched: deque[tuple[list[Packed], Future[Launched]]] = deque()
         waiting: list[Packed] = []
         first = True
         for packed in packs:
             waiting.append(packed)
             full = sum(one.runs for one in waiting) >= LAUNCH_RUNS or sum(one.events for one in waiting) > LAUNCH_EVENTS
             if first or full:  # the first is small: compiling is done with it
-                launched.append((waiting, threads.submit(_launch, gpu, waiting)))
+                launched.append((waiting, threads.submit(_launch, gpu, sweep, waiting)))
                 waiting, first = [], False
             while launched and (launched[0][1].done() or len(launched) > LAUNCHES + 1):
                 yield from _shards(sweep, *launched.popleft())
         if waiting:
-            launched.append((waiting, threads.submit(_launch, gpu, waiting)))
+            launched.append((waiting, threads.submit(_launch, gpu, sweep, waiting)))
         while launched:
             yield from _shards(sweep, *launched.popleft())
 
 
-def _launch(gpu: Gpu, packs: Sequence[Packed]) -> tuple[Ran, float | None]:
-    """What the packs gave, and the seconds that it took; the first launch has a compilation in it and tells none."""
+class Launched(NamedTuple):
+    """What a launch gave: the results of its points in order, and those that the engine could not hold.
+
+    And the seconds that it took; the first has a compilation in it and tells none.
+    """
+
+    found: dict[str, Array]
+    beyond: set[int]
+    seconds: float | None
+
+
+def _launch(gpu: Gpu, sweep: Sweep, packs: Sequence[Packed]) -> Launched:
+    """Run the packs; InputError where the GPU runs otherwise than the CPU."""
     begun, compiled = time.perf_counter(), gpu.seconds > 0
-    lots, at = [], 0
+    lots, firsts, at = [], [], 0
     for packed in packs:
         lots += [replace(lot, places=lot.places + at) for lot in packed.lots]
+        firsts.append(at)
         at += packed.runs
     ran = gpu.run(lots)
-    return ran, time.perf_counter() - begun if compiled else None
-
-
-def _shards(sweep: Sweep, packs: Sequence[Packed], running: Future[tuple[Ran, float | None]]) -> Iterator[Shard]:
-    ran, seconds = running.result()
-    _compare(sweep, packs, ran)
+    gone = set(ran.beyond.tolist())
+    samples = [packed.sample for packed in packs]
+    if not any(samples):
+        samples[0] = _sample(sweep, packs[0])
+    for first, sample in zip(firsts, samples, strict=True):
+        for point, place, there in sample:
+            run = first + place
+            if run not in gone and digest(ran.log_of(run), Totals.of(ran.g[run])) != there:
+                raise InputError(f"the GPU runs point {point} otherwise than the CPU", todo="leave out --cuda")
     asked = [point for packed in packs for point in packed.asked]
     found = read_out(asked, Runs.of(ran.g, ran.log, ran.ends), sweep.kinds) if asked else {}
-    beyond = set(np.searchsorted(np.cumsum([point.replications for point in asked]), ran.beyond, "right").tolist())
+    ends = np.cumsum([point.replications for point in asked])
+    beyond = set(np.searchsorted(ends, ran.beyond, "right").tolist())
+    return Launched(found, beyond, time.perf_counter() - begun if compiled else None)
+
+
+def _shards(sweep: Sweep, packs: Sequence[Packed], running: Future[Launched]) -> Iterator[Shard]:
+    found, beyond, seconds = running.result()
     begun = 0
     for packed in packs:
         mine = range(begun, begun + len(packed.asked))
@@ -166,25 +206,3 @@ def _shards(sweep: Sweep, packs: Sequence[Packed], running: Future[tuple[Ran, fl
         elif not packed.whole:
             rows = sweep.completed(rows, {name: values[mine.start : mine.stop] for name, values in found.items()})
         yield Shard(packed.number, rows, None if seconds is None else seconds / len(packs))
-
-
-def _compare(sweep: Sweep, packs: Sequence[Packed], ran: Ran) -> None:
-    """Run some points on the CPU, built from the file and by themselves; InputError where they are others."""
-    every = [
-        (point, asked.replications)
-        for packed in packs
-        if not packed.whole
-        for point, asked in zip(packed.points, packed.asked, strict=True)
-    ]
-    places = np.cumsum([0, *(replications for _, replications in every)]).tolist()
-    gone = set(ran.beyond.tolist())
-    draw = random.Random(packs[0].number)  # noqa: S311 - a sample, no secret
-    for at in draw.sample(range(len(every)), min(SAMPLE, len(every))):
-        point, _ = every[at]
-        if gone & set(range(places[at], places[at + 1])):
-            continue
-        alone = Builder(Draft.of(sweep.text, sweep.file), sweep.axes, sweep.folder, sweep.times)
-        outcome = simulate(build(alone.scenario(sweep.values(point))))
-        for log, totals, run in zip(outcome.logs, outcome.totals, range(places[at], places[at + 1]), strict=True):
-            if digest(log, totals) != digest(ran.log_of(run), Totals.of(ran.g[run])):
-                raise InputError(f"the GPU runs point {point} otherwise than the CPU", todo="leave out --cuda")
