@@ -73,7 +73,7 @@ def run() -> list[Row]:
             f"99 of 100 under {most['blocked'] / 1000:.0f} us",
         ),
         Row(
-            "the same, pinned apart",
+            "emulated ioctl, pinned apart",
             f"{apart['ioctl'] / 1000:.1f} us",
             f"getppid {apart['syscall']:.0f} ns",
             f"{apart['ioctl'] / apart['syscall']:.0f}x",
