@@ -42,6 +42,8 @@ PLAIN: dict[str, dict[str, tuple[str, int, int]]] = {
 """Keys that turn whole numbers by kind of table: the unit that an axis must have, the least and the largest value."""
 _MODELS = 8
 """So many models for points that agree in everything else."""
+_WORTH = 4
+"""Points that a model is made for; making it takes as long as building two or three."""
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,9 @@ class Blocks:
         for key, members in groups.items():
             if len(self._models) > 256:
                 self._models.clear()
+            if key not in self._models and len(members) < _WORTH:
+                alone += members
+                continue
             models = self._models.setdefault(key, [])
             left = np.array(members)
             tried = 0
