@@ -5,12 +5,14 @@ the kernel (:mod:`.supervisor`): the files of amdgpu and amdkfd (:mod:`.files`, 
 ``/dev/kfd`` (:mod:`.ioctls`) and of the render node (:mod:`.drm`). What a queue is and when it sits in a slot is
 decided by the modelled driver (:mod:`ringscope.stack.kfd`); rings that have a slot are taken packet by packet
 (:mod:`.processor`, :mod:`.aql`, :mod:`.pm4`, :mod:`.sdma`). Memory is one sparse file that both sides map
-(:mod:`.memory`). A run can be recorded (:mod:`.record`) and broken on purpose (:mod:`.injection`).
+(:mod:`.memory`), beside what a program shares of its own (:mod:`.svm`). A run can be recorded (:mod:`.record`) and
+broken on purpose (:mod:`.injection`).
 
 What is real and what is not: queues, memory, copies, fills, fences, events and everything debugfs shows are what the
-program's calls make of them. A program's own kernels are not computed (:mod:`.kernels` says which few are carried
-out); they can be let run without computing, for the time that the event engine says, in competition with each other
-(:mod:`.timed`). All other packets take no time: queues take turns by priority, then round robin, at packet borders.
+program's calls make of them. A program's own kernels are not computed (:mod:`.kernels` says which few are carried out,
+:mod:`.images` what becomes of images); they can be let run without computing, for the time that the event engine says,
+in competition with each other (:mod:`.timed`). All other packets take no time: queues take turns by priority, then
+round robin, at packet borders.
 
 What it cannot do, as the kernel lets a supervisor answer a call but not change its arguments: let a program enter a
 virtual folder by chdir(2) (it may open one and fchdir(2) to it, and is then told of the folder behind), have virtual
