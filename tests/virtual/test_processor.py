@@ -2,6 +2,7 @@
 
 import struct
 import time
+from pathlib import Path
 
 import pytest
 from virtual_worlds import BARRIER, Someone, World, world
@@ -10,6 +11,8 @@ from ringscope.parts.aql import KERNEL_DISPATCH
 from ringscope.parts.queue_types import IoctlQueueType
 from ringscope.stack.kfd.records import UpdateQueue
 from ringscope.virtual import events
+from ringscope.virtual.memory import Flags
+from ringscope.virtual.record import Recorder
 from ringscope.virtual.ring import Ring
 from ringscope.virtual.smi import Event
 
@@ -154,6 +157,23 @@ def test_what_is_known_of_a_process_and_its_kernels_goes_with_it(capsys: pytest.
         assert len(w.gpu.processor.kernels._known) == 1
         w.check()
     assert capsys.readouterr().err
+
+
+def test_sysfs_and_captures_show_what_a_process_has_of_the_devices_memory(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "run", {})
+    with world(recorder=recorder) as w:
+        who, other = w.born(), w.born()
+        for one in (who, other):
+            queue(one)
+        who.memory(3 * 4096, Flags.VRAM)
+        file = f"vram_{w.gpu.gpu_id}"
+        shown = w.gpu.kfd_proc()
+        assert (shown[f"{who.client.pid}/{file}"], shown[f"{other.client.pid}/{file}"]) == ("12288\n", "0\n")
+        w.kill(who)
+        assert f"{who.client.pid}/{file}" not in w.gpu.kfd_proc()
+        # The moment with the most queues is kept before they go with their process.
+        assert (tmp_path / "run" / "peak" / "proc" / str(who.client.pid) / file).read_text() == "12288\n"
+    recorder.close({})
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ringscope.parts.layout import Generation
 from ringscope.parts.queue_types import IoctlQueueType
+from ringscope.records import replace
 from ringscope.stack.kfd.records import CreateQueue, UpdateQueue
 from ringscope.stack.machine import MachineSpec
 from ringscope.virtual import remote, signals
@@ -27,7 +28,7 @@ from ringscope.virtual.events import FAIL, HW_EXCEPTION, TIMEOUT, Wait
 from ringscope.virtual.faults import ERROR_NONE, hardware_exception
 from ringscope.virtual.injection import Faults
 from ringscope.virtual.kernels import Kernels
-from ringscope.virtual.memory import PAGE, Backing, Store
+from ringscope.virtual.memory import PAGE, Backing, Flags, Store
 from ringscope.virtual.model import Model
 from ringscope.virtual.processor import Processor
 from ringscope.virtual.ring import AQL_PACKET, Ring
@@ -138,11 +139,11 @@ class Gpu:
 
     def bury(self, client: Client) -> None:
         """A process has gone: its queues, buffers and handles go with it."""
+        self._capture_peak()
         del self.clients[client.pid]
         self._watch()
         self._by_descriptor = {name: other for name, other in self._by_descriptor.items() if other is not client}
         self._waits = [(other, wait) for other, wait in self._waits if other is not client]
-        self._capture_peak()
         for ring in self.processor.of(client).values():
             self.processor.remove(ring)
         for key in client.exported:
@@ -362,9 +363,16 @@ class Gpu:
         return {path.removeprefix("proc/"): text for path, text in kfd_proc(self.snapshot()).items()}
 
     def snapshot(self, label: str = "") -> Snapshot:
-        """The state of every queue now."""
+        """The state of every queue now, and what memory its process has of the device."""
         self._report_progress()
-        return self.kfd.snapshot(label)
+        snapshot = self.kfd.snapshot(label)
+        vram = {
+            pid: sum(buffer.bytes for buffer in client.buffers.values() if buffer.flags & Flags.VRAM)
+            for pid, client in self.clients.items()
+        }
+        name = f"vram_{self.gpu_id}"
+        processes = tuple(replace(process, usage={name: vram[process.pid]}) for process in snapshot.processes)
+        return replace(snapshot, processes=processes)
 
     # Memory
 

@@ -1,7 +1,7 @@
-"""``/sys/class/kfd/kfd/proc``: what the driver exports of each process's queues.
+"""``/sys/class/kfd/kfd/proc``: what the driver exports of each process and its queues.
 
 Three attributes a queue, printed without a newline; priority is not among them. Source: T/amdkfd/kfd_process.c
-``kfd_procfs_queue_show``.
+``kfd_procfs_show``, ``kfd_procfs_queue_show``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ def kfd_proc(snapshot: Snapshot) -> dict[str, str]:
     files = {}
     for process in snapshot.processes:
         files[f"proc/{process.pid}/pasid"] = f"{process.pasid or 0}\n"
+        files |= {f"proc/{process.pid}/{path}": f"{value}\n" for path, value in process.usage.items()}
         for queue in process.listed or process.queues:
             if queue.qid is None or queue.ring_bytes is None:
                 continue
