@@ -1,7 +1,6 @@
 """The catalogue's rows agree with themselves, with the driver's tables and with the captured machine."""
 
 import json
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,15 +46,6 @@ def test_partition_modes_divide_the_xccs(device: Device) -> None:
         assert device.partition(mode.name.lower()) is mode
     with pytest.raises(InputError, match=f"{device.key} has no partition mode 'XPX'.*SPX"):
         device.partition("XPX")
-
-
-def test_the_file_says_the_same_to_a_parser_of_toml() -> None:
-    tables = tomllib.loads(Path(catalogue.__file__).with_name("catalogue.toml").read_text())
-    names = [f"{kind}.{name}" for kind, rows in tables.items() for name in rows]
-    assert len(names) > 30
-    for name in names:
-        kind, key = name.split(".")
-        assert catalogue.row(name) == tables[kind][key], name
 
 
 def test_keys_and_device_ids_are_unique() -> None:

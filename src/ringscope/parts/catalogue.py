@@ -1,14 +1,12 @@
 """The device catalogue: what each AMD part is, as the compute stack sees it.
 
-The rows stand in ``catalogue.toml`` beside this module, read when first asked for. What is not known is None and named
-in :attr:`Device.unknown`; nothing is guessed. What can be computed from these rows (slots left to KFD, sizes of save
-areas, doorbell indexes) is computed by the stack, not kept here.
+The rows stand in :mod:`.rows`. What is not known is None and named in :attr:`Device.unknown`; nothing is guessed. What
+can be computed from these rows (slots left to KFD, sizes of save areas, doorbell indexes) is computed by the stack, not
+kept here.
 """
 
 from __future__ import annotations
 
-import os
-import re
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -17,6 +15,7 @@ from ringscope.errors import InputError
 from ringscope.parts.fidelity import Behaviour, Standing
 from ringscope.parts.layout import Generation
 from ringscope.parts.pm4 import Format
+from ringscope.parts.rows import DEVICES, FAMILIES, Row
 from ringscope.records import dataclass, fields
 
 FIDELITY = (
@@ -202,38 +201,14 @@ def _partition(name: str, xccs: int, first_vmid: int) -> Partition:
     return Partition(name, nodes, xccs // nodes, _CPX_VMIDS if shared else ((first_vmid, LAST_VMID),))
 
 
-@cache
-def _texts() -> dict[str, str]:
-    """The text of each table by its name, ``device.mi210`` and the like."""
-    # Neither pathlib nor tomllib: loading them takes a tenth of the time of a short command, which waits for this.
-    with open(f"{os.path.dirname(__file__)}/catalogue.toml", encoding="utf-8") as file:  # noqa: PTH120, PTH123
-        whole = file.read()
-    return dict(re.findall(r"^\[([^\]\n]+)\]\n(.*?)(?=^\[|\Z)", whole, re.MULTILINE | re.DOTALL))
-
-
-def _value(text: str) -> str | int | list[Any]:
-    """A value as the catalogue writes them: a string, a truth, a number, or a list of these, on one line."""
-    if text.startswith("["):
-        return [_value(one.strip()) for one in text[1:-1].split(",")]
-    return text[1:-1] if text.startswith('"') else text == "true" if text in ("true", "false") else int(text, 0)
-
-
-def row(table: str) -> dict[str, Any]:
-    """One table as it stands, without what it takes over from its family."""
-    lines = (line.partition(" = ") for line in _texts()[table].splitlines() if not line.startswith("#"))
-    return {key: _value(text) for key, equals, text in lines if equals}
-
-
-def _merged(table: str) -> dict[str, Any]:
-    own = row(table)
-    family = own.get("family")
-    return {**_merged(f"family.{family}"), **own} if family else own
+def _merged(row: Row) -> dict[str, Any]:
+    family = row.get("family")
+    return {**_merged(FAMILIES[str(family)]), **row} if family else dict(row)
 
 
 @cache
 def _device(key: str) -> Device:
-    """One device, read by itself: reading all takes ten times as long."""
-    full = _merged(f"device.{key}")
+    full = _merged(DEVICES[key])
     full.pop("family", None)
     values: dict[str, Any] = dict.fromkeys((*_MAY_BE_UNKNOWN, *_MAY_BE_ABSENT))
     values |= {name: None if value in ("unknown", "none") else value for name, value in full.items()}
@@ -255,11 +230,7 @@ def _device(key: str) -> Device:
 @cache
 def devices() -> tuple[Device, ...]:
     """Every device of the catalogue, oldest first."""
-    return tuple(map(_device, _keys()))
-
-
-def _keys() -> list[str]:
-    return [table.removeprefix("device.") for table in _texts() if table.startswith("device.")]
+    return tuple(map(_device, DEVICES))
 
 
 def _near(word: str, known: list[str]) -> str:
@@ -271,9 +242,9 @@ def _near(word: str, known: list[str]) -> str:
 
 def find(key: str) -> Device:
     """The device called ``key`` (any case); InputError naming near ones when there is none."""
-    if key.lower() in _keys():
+    if key.lower() in DEVICES:
         return _device(key.lower())
-    raise InputError(f"no device {key!r} in the catalogue", todo=_near(key.lower(), _keys()))
+    raise InputError(f"no device {key!r} in the catalogue", todo=_near(key.lower(), list(DEVICES)))
 
 
 def by_gfx_target_version(number: int) -> tuple[Device, ...]:
