@@ -53,6 +53,28 @@ def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
         assert native._read(path) is None
 
 
+def test_what_another_user_may_have_written_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "code.o"
+    code = native.Code("enter", b"code")
+    umask = os.umask(0)
+    try:
+        native._keep(path, code)
+    finally:
+        os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert native._read(path) == code
+    for mode in (0o620, 0o602):
+        path.chmod(mode)
+        assert native._read(path) is None
+    path.chmod(0o644)
+    assert native._read(path) == code
+    # Who is asked for is not this user, and the file not root's.
+    mine, about = os.geteuid(), os.stat_result((*path.stat()[:4], 1234, *path.stat()[5:]))
+    monkeypatch.setattr(os, "fstat", lambda _: about)
+    assert mine != 1234
+    assert native._read(path) is None
+
+
 def test_a_folder_that_cannot_be_written_breaks_nothing() -> None:
     native._keep(Path("/dev/null/cache/code.o"), native.Code("enter", b""))
 

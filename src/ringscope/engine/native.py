@@ -214,8 +214,13 @@ def _place() -> Path:
 
 
 def _read(path: Path) -> Code | None:
+    """What is kept there, if it is whole and nobody else can have put it there: it will be run."""
     try:
-        digest, entry, code = path.read_bytes().split(b"\n", 2)
+        with path.open("rb") as file:
+            about = os.fstat(file.fileno())
+            if about.st_uid not in (0, os.geteuid()) or about.st_mode & 0o022:
+                return None
+            digest, entry, code = file.read().split(b"\n", 2)
     except (OSError, ValueError):
         return None
     same = digest == hashlib.sha256(code).hexdigest().encode()
@@ -224,10 +229,12 @@ def _read(path: Path) -> Code | None:
 
 def _keep(path: Path, code: Code) -> None:
     digest = hashlib.sha256(code.object).hexdigest()
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f"{path.name}.{os.getpid()}")
-        aside.write_bytes(b"\n".join((digest.encode(), code.entry.encode(), code.object)))
+        aside.unlink(missing_ok=True)
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(b"\n".join((digest.encode(), code.entry.encode(), code.object)))
         aside.replace(path)
     except OSError:
         pass  # compiled again next time
