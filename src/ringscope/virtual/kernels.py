@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FIDELITY = (
     Behaviour(
         "virtual.kernels",
-        "runtime copy and fill kernels are carried out; a program's own kernels are refused or timed, never computed",
+        "the runtimes' copies of memory and images and their fills are carried out; other kernels are refused or timed",
         Standing.INFERRED,
         "blit kernels of ROCm 5.2.3, 6.1.2 and 6.4.3",
         "arguments as the runtimes write them",
