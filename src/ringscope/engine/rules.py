@@ -23,8 +23,8 @@ other runs. With ``compiled=False`` the same text runs as plain Python, about a 
 can be printed from and stepped through. Whatever a rule returns is checked: what cannot be done counts as "none".
 
 Rules read records by attribute (``s.queue[q].first``); :mod:`.state` says what is in them. They may call
-:func:`has_work` and :func:`fits`, the engine's own rules and functions that are compiled by ``numba.njit``. What a rule
-decides must follow from the state: then the same spec gives the same bytes with it, too.
+:func:`has_work` and :func:`fits`, the engine's own rules, and functions compiled by ``numba.njit`` that call none of
+these. What a rule decides must follow from the state: then the same spec gives the same bytes with it, too.
 """
 
 # Numba types the engine; to mypy its records are Any.

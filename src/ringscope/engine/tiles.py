@@ -144,7 +144,7 @@ def _run_for_cuda() -> Any:
     rooms = {
         name: module
         for name, module in sys.modules.items()
-        if name.startswith(f"{package}.") and module is not jit and vars(module).keys() & {"jit", "hot", "entry"}
+        if name.startswith(f"{package}.") and module is not jit and vars(module).keys() & {"jit", "hot"}
     }
     for name in rooms:
         del sys.modules[name]
