@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -31,18 +30,11 @@ horizon = "50 us"
 """
 
 
-def started(folder: Path, *words: str, simulated: bool = True, before: str = "") -> subprocess.Popen[str]:
+def sweep(folder: Path, *words: str, simulated: bool = True, before: str = "") -> subprocess.CompletedProcess[str]:
     script = f"import sys\n{before}\nfrom ringscope.cli import main\nraise SystemExit(main(sys.argv[1:]))"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | ({"NUMBA_ENABLE_CUDASIM": "1"} if simulated else {})
     command = [sys.executable, "-c", script, "sweep", "small.toml", *words]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env, cwd=folder)
-
-
-def sweep(folder: Path, *words: str, simulated: bool = True, before: str = "") -> subprocess.CompletedProcess[str]:
-    process = started(folder, *words, simulated=simulated, before=before)
-    out, err = process.communicate()
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=folder, check=False)
 
 
 @pytest.fixture
@@ -69,13 +61,14 @@ def test_its_rows_are_the_bytes_of_the_cpu(folder: Path) -> None:
 def test_killed_it_goes_on_with_the_same_bytes(folder: Path) -> None:
     words = ("--over", "run.seed=1..6", "kernel.attention.workgroups=8,16")
     assert sweep(folder, *words, "--dir", "cpu").returncode == 0
-    process = started(folder, *words, "--dir", "gpu", "--cuda", "--workers", "1")
-    while not list(folder.glob("gpu/part-*.parquet")) and process.poll() is None:  # the first launch is a shard
-        time.sleep(0.05)
-    process.kill()
-    process.communicate()
+    # The first launch is a shard, the second the others: it is killed when it would write what that gave.
+    death = "import os\nfrom ringscope.scenario.sweep import gpu\nfrom itertools import count\n"
+    death += "shards, turn = gpu._shards, count().__next__\n"
+    death += "gpu._shards = lambda *words: os.kill(os.getpid(), 9) if turn() else shards(*words)"
+    killed = sweep(folder, *words, "--dir", "gpu", "--cuda", "--workers", "1", before=death)
+    assert killed.returncode == -9, killed.stderr
     kept = len(list(folder.glob("gpu/part-*.parquet")))
-    assert 0 < kept < 12
+    assert kept == 1
     done = sweep(folder, *words, "--dir", "gpu", "--cuda", "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert f"{kept} of 12 points were done before; going on" in done.stderr
