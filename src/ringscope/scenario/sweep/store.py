@@ -106,9 +106,8 @@ class Store:
         """A finished shard."""
         import polars  # noqa: PLC0415
 
-        frame = polars.DataFrame(rows, schema=self._schema())
-        frame = frame.with_columns(polars.col(self.sweep.metrics).fill_nan(None))
-        self.write(self._part(shard), _parquet(frame))
+        # A result that there is not is NaN in an array of them, and null in a file.
+        self.write(self._part(shard), _parquet(polars.DataFrame(rows, schema=self._schema(), nan_to_null=True)))
 
     def _schema(self) -> dict[str, type]:
         import polars  # noqa: PLC0415
@@ -124,8 +123,8 @@ class Store:
         import polars  # noqa: PLC0415
 
         if not self.results.exists():
-            parts = [polars.read_parquet(self._part(shard)) for shard in range(self.sweep.shards)]
-            self.write(self.results, _parquet(polars.concat(parts)))
+            parts = polars.read_parquet([self._part(shard) for shard in range(self.sweep.shards)])
+            self.write(self.results, _parquet(parts))
         for shard in range(self.sweep.shards):
             self._part(shard).unlink(missing_ok=True)
         try:
