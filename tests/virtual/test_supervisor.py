@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from exec_runs import PROJECT, Runner
 
 from ringscope.virtual import seccomp, topology
 from ringscope.virtual.files import Tree
-from ringscope.virtual.supervisor import may_share_core, nap_ms
+from ringscope.virtual.supervisor import Supervisor, may_share_core, nap_ms
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)])
@@ -299,3 +300,28 @@ def test_who_is_pinned_apart_shares_no_core_and_who_has_gone_neither(monkeypatch
     cores = {0: {0, 1}, 7: {1, 2}, 8: {2, 3}}
     monkeypatch.setattr(os, "sched_getaffinity", cores.__getitem__)
     assert may_share_core(7) and not may_share_core(8)
+
+
+def test_calls_are_served_in_step_until_a_doorbell_rings_or_none_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.pipe()
+    served: list[int] = []
+    caller = 7
+
+    def serve() -> int:
+        served.append(caller)
+        return caller
+
+    supervisor = Supervisor.__new__(Supervisor)
+    monkeypatch.setattr(supervisor, "_listener", SimpleNamespace(fd=ours), raising=False)
+    monkeypatch.setattr(supervisor, "_serve", serve)
+    try:
+        assert supervisor._keep_step(lambda: 5) == 0 and not served  # no call waits
+        os.write(theirs, b"call")
+        packets = iter((0, 0, 3))
+        assert supervisor._keep_step(packets.__next__) == 3 and len(served) == 3
+        assert supervisor._keep_step(lambda: 0) == 0 and len(served) > 3  # others are waited for, too
+        caller = 0
+        assert supervisor._keep_step(lambda: 5) == 0 and served[-1] == 0  # the caller has gone
+    finally:
+        os.close(ours)
+        os.close(theirs)
