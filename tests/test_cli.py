@@ -40,7 +40,7 @@ def test_a_verb_that_somebody_waits_for_imports_little(verb: str) -> None:
     slow = {"dataclasses", "inspect", "logging", "numba", "numpy", "ringscope.engine.run"}
     if verb == "exec":
         slow |= {"json", "shutil", "ringscope.evidence", "ringscope.verdicts", "ringscope.stack.kfd.driver"}
-        slow |= {"pathlib", "locale", "textwrap", "tomllib", "ringscope.virtual.aql", "ringscope.virtual.sdma"}
+        slow |= {"pathlib", "textwrap", "tomllib", "ringscope.virtual.aql", "ringscope.virtual.sdma"}
     code = f"import sys, ringscope.cli, ringscope.verbs.{verb}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not slow & set(done.stdout.split())

@@ -59,10 +59,6 @@ EXTRAS = {
 EXIT_CODES = "exit codes: 0 clean, 1 findings, 2 usage or input error, 3 evidence insufficient"
 
 
-# Translations are looked for in many places, by a module that takes as long to load; and there are none of ours.
-vars(argparse)["_"] = str
-
-
 class _Parser(argparse.ArgumentParser):
     def _get_formatter(self) -> argparse.HelpFormatter:
         # Asked for with every option; argparse's own way to the width imports shutil with all its archive formats.

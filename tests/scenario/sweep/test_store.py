@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,6 +70,21 @@ def test_dead_at_any_write_nothing_is_lost_or_repeated(
     finish(folder, one)
     assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "results.parquet"]
     assert (folder / "results.parquet").read_bytes() == (whole / "results.parquet").read_bytes()
+
+
+def test_a_result_that_there_is_not_is_null_in_the_file(tmp_path: Path) -> None:
+    one = sweep(*OVER)
+    lacks, *others = one.metrics
+    with opened(tmp_path / "a", one, write_aside) as store:
+        for shard in store.missing():
+            points = rows(one, shard)
+            points |= {name: np.array(points[name]) for name in one.metrics}
+            points[lacks] = np.where(np.arange(len(points[lacks])) == 0, np.nan, points[lacks])
+            store.keep(shard, points)
+        found = store.merged()
+    assert not found[lacks].is_nan().any()
+    assert found[lacks].null_count() == one.shards
+    assert all(found[name].null_count() == 0 for name in others)
 
 
 def test_dead_between_the_merge_and_the_end_of_the_parts(tmp_path: Path) -> None:
