@@ -7,9 +7,10 @@ tests/parts/test_golden.py`` writes the text anew.
 from collections.abc import Iterator
 from pathlib import Path
 
-from ringscope.parts import aql, ioctl, mqd, pm4, sdma
+from ringscope.parts import aql, catalogue, ioctl, mqd, pm4, sdma
 from ringscope.parts.layout import Generation, Layout
 from ringscope.parts.record import Record
+from ringscope.records import fields
 
 GOLDEN = Path(__file__).parent / "golden" / "tables.txt"
 
@@ -28,8 +29,16 @@ def _record(record: Record) -> Iterator[str]:
         yield f"  {field.offset}+{field.size} {field.name} {field.direction} {bits}".rstrip()
 
 
+def _device(device: catalogue.Device) -> Iterator[str]:
+    yield f"device {device.key}"
+    for field in fields(device):
+        yield f"  {field.name} {getattr(device, field.name)}"
+
+
 def tables() -> str:
     lines: list[str] = []
+    for device in catalogue.devices():
+        lines += _device(device)
     for generation in Generation:
         lines += _layout(f"compute MQD {generation.name}", mqd.compute(generation))
         lines += _layout(f"SDMA MQD {generation.name}", mqd.sdma(generation))
